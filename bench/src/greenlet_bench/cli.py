@@ -1,0 +1,209 @@
+"""The command line. `greenlet-bench --help` and `greenlet-bench COMMAND --help` explain it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from greenlet_bench import __version__, results, table
+from greenlet_bench.catalogue import SUITES, catalogue, select, suite_title
+from greenlet_bench.driver import FULL, QUICK, Driver, Target, choose_cpu
+from greenlet_bench.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    BenchError,
+)
+from greenlet_bench.progress import Progress, duration
+
+DEFAULT_BASELINE = "greenlet"
+DEFAULT_IMPLEMENTATIONS = ("greenlane", DEFAULT_BASELINE)
+
+EXIT_CODES = """exit codes:
+  0  done
+  1  a benchmark crashed or failed, or a conformance run was cut short; the output is written
+  2  wrong options
+  3  an input file is missing, cut short or garbled; nothing is written
+  4  an implementation cannot be imported
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="greenlet-bench",
+        description="Measure implementations of greenlet beside each other and report on them.",
+        epilog=f"""examples:
+  greenlet-bench list
+  greenlet-bench run --impl greenlane --impl greenlet --output bench.jsonl
+  greenlet-bench report --bench bench.jsonl --conformance run.jsonl --output-dir reports
+
+{EXIT_CODES}""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"greenlet-bench {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="measure implementations",
+        description="Run the benchmarks in many short processes, A B B A, and compare.",
+        epilog=f"""examples:
+  greenlet-bench run --quick
+  greenlet-bench run --impl greenlane --suite switch --suite 'args.*'
+  greenlet-bench run --impl greenlet --impl again=greenlet     (the null experiment)
+
+{EXIT_CODES}""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument(
+        "--impl",
+        action="append",
+        metavar="[LABEL=]MODULE",
+        help=f"a module to measure; repeat it (default: {' and '.join(DEFAULT_IMPLEMENTATIONS)})",
+    )
+    run.add_argument(
+        "--baseline",
+        metavar="LABEL",
+        help=f"what the others are compared to; measured too (default: {DEFAULT_BASELINE})",
+    )
+    run.add_argument(
+        "--suite",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="only suites or benchmarks that match, such as switch or '*.round_trip'; repeat it",
+    )
+    run.add_argument("--quick", action="store_true", help="fewer rounds, fewer greenlets")
+    run.add_argument(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help=f"rounds of A B B A (default: {FULL.rounds}, quick: {QUICK.rounds});"
+        " an interval needs three",
+    )
+    run.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="when a process is killed (default: 120)"
+    )
+    run.add_argument(
+        "--output",
+        type=Path,
+        default=Path("bench.jsonl"),
+        metavar="FILE",
+        help="where the JSON lines go (default: bench.jsonl)",
+    )
+    run.set_defaults(function=_run)
+
+    report = commands.add_parser(
+        "report",
+        help="write the HTML and Markdown report",
+        description="Join benchmark results and conformance runs in one page that opens offline.",
+        epilog=f"""example:
+  greenlet-bench report --bench bench.jsonl --conformance greenlane.jsonl \\
+      --conformance greenlet.jsonl --output-dir reports
+
+{EXIT_CODES}""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    report.add_argument(
+        "--bench", type=Path, action="append", default=[], metavar="FILE", help="repeat it"
+    )
+    report.add_argument(
+        "--conformance", type=Path, action="append", default=[], metavar="FILE", help="repeat it"
+    )
+    report.add_argument(
+        "--output-dir",
+        type=Path,
+        default=Path("reports"),
+        metavar="DIR",
+        help="where index.html, report.md and the inputs go (default: reports)",
+    )
+    report.set_defaults(function=_report)
+
+    show = commands.add_parser(
+        "show",
+        help="print the table of a result file",
+        epilog="example:\n  greenlet-bench show bench.jsonl",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    show.add_argument("file", type=Path)
+    show.set_defaults(function=_show)
+
+    listing = commands.add_parser("list", help="list suites and benchmarks")
+    listing.set_defaults(function=_list)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = QUICK if options.quick else FULL
+    if options.rounds is not None:
+        settings = replace(settings, rounds=options.rounds)
+    if options.timeout is not None:
+        settings = replace(settings, timeout=options.timeout)
+    if settings.rounds < 1:
+        raise BenchError(f"--rounds {settings.rounds}: at least one round is needed")
+    if settings.timeout <= 0:
+        raise BenchError(f"--timeout {settings.timeout:g}: give a number of seconds above 0")
+    settings = replace(settings, cpu=choose_cpu())
+
+    targets = [Target.parse(text) for text in options.impl or DEFAULT_IMPLEMENTATIONS]
+    baseline = Target.parse(options.baseline or DEFAULT_BASELINE)
+    labels = [target.label for target in targets]
+    if baseline.label not in labels:
+        targets.append(baseline)
+    if len(set(labels)) < len(labels):
+        raise BenchError("two implementations have the same label; give one as LABEL=MODULE")
+    if not options.output.parent.is_dir():
+        raise BenchError(f"cannot write {options.output}: its folder does not exist")
+
+    progress = Progress()
+    driver = Driver(select(options.suite), targets, settings)
+    sound = driver.run(options.output, baseline.label, progress)
+    progress.done()
+    found = results.read(options.output)
+    print(table.render(found))
+    print(f"\n{duration(found.footer['seconds'])}; written to {options.output}")
+    return EXIT_OK if sound else EXIT_FAILED
+
+
+def _show(options: argparse.Namespace) -> int:
+    print(table.render(results.read(options.file)))
+    return EXIT_OK
+
+
+def _list(_options: argparse.Namespace) -> int:
+    benchmarks = catalogue()
+    for suite in SUITES:
+        print(f"{suite}: {suite_title(suite)}")
+        for benchmark in benchmarks:
+            if benchmark.suite == suite:
+                print(f"  {benchmark.id:24} {benchmark.title} ({benchmark.unit})")
+    return EXIT_OK
+
+
+def _report(options: argparse.Namespace) -> int:
+    from greenlet_bench import report  # templates and Markdown are needed for this alone
+
+    if not options.bench and not options.conformance:
+        raise BenchError("nothing to report: give --bench FILE or --conformance FILE")
+    written = report.write(options.bench, options.conformance, options.output_dir)
+    for warning in written.warnings:
+        print(f"greenlet-bench: warning: {warning}", file=sys.stderr)
+    print(f"written: {written.page} and {written.markdown}")
+    return EXIT_FAILED if written.warnings else EXIT_OK
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.function(options)
+    except BenchError as error:
+        print(f"greenlet-bench: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\ngreenlet-bench: interrupted; nothing was written", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return code

@@ -1,0 +1,297 @@
+"""The driver: many short processes, the implementations interleaved.
+
+One process measures one suite of one implementation. A *round* runs a suite as A B B A, which
+gives two pairs, (A, B) and (B, A): a machine that slowly warms up or slows down favours each
+implementation once. Both of a pair get the same hash seed; each pair gets another one. The address
+space is laid out anew in each process by the kernel.
+
+A process writes down what it starts and what it has measured. If it dies, the benchmark that it
+had started is a CRASH (or a TIMEOUT, if it had to be killed), and another process measures those
+after it. What failed once for an implementation is not tried again in the same run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, TextIO
+
+from greenlet_bench import __version__, machine
+from greenlet_bench.catalogue import Benchmark, suite_title
+from greenlet_bench.errors import BenchError, ImplementationError
+from greenlet_bench.results import CRASH, OK, SCHEMA, TIMEOUT, Sample
+
+SUITES_FOLDER = Path(__file__).parent / "suites"
+
+SLOW_SUITES = {"memory": 3}
+"""Suites that are slow and hardly vary: the most rounds that they get."""
+
+_PROBE = """
+import importlib, json, sys
+module = importlib.import_module(sys.argv[1])
+missing = [n for n in ("greenlet", "getcurrent", "GreenletExit") if not hasattr(module, n)]
+version = getattr(module, "__version__", None)
+print(json.dumps({"version": version and str(version), "missing": missing}))
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An implementation to measure: a module under a label."""
+
+    label: str
+    module: str
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """From `MODULE` or `LABEL=MODULE`. Raises BenchError."""
+        label, found, module = text.partition("=")
+        if not label or (found and not module):
+            raise BenchError(f"{text!r} is not an implementation: give MODULE or LABEL=MODULE")
+        return cls(label, module or label)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much to measure."""
+
+    rounds: int
+    """Rounds of A B B A; two pairs each."""
+    seconds: float
+    """Seconds to time each benchmark in each process."""
+    population: int
+    """Greenlets in the memory suite."""
+    timeout: float
+    """Seconds until a process is killed."""
+    cpu: int | None
+    """The CPU that all processes stay on, if they can be told to."""
+
+
+FULL = Settings(rounds=5, seconds=0.05, population=100_000, timeout=120, cpu=None)
+QUICK = Settings(rounds=3, seconds=0.01, population=20_000, timeout=60, cpu=None)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One process to run."""
+
+    suite: str
+    target: Target
+    pair: int
+
+
+def schedule(suites: Sequence[str], targets: Sequence[Target], rounds: int) -> Iterator[Step]:
+    """The order of the processes: in each round, each suite as A B B A."""
+    for number in range(rounds):
+        for suite in suites:
+            if number < SLOW_SUITES.get(suite, rounds):
+                for target in targets:
+                    yield Step(suite, target, 2 * number)
+                for target in reversed(targets):
+                    yield Step(suite, target, 2 * number + 1)
+
+
+def probe(target: Target) -> dict[str, Any]:
+    """Label, module and version. Raises ImplementationError if the module cannot be used."""
+    name = target.module
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROBE, name], capture_output=True, text=True, timeout=60
+        )
+    except subprocess.TimeoutExpired:
+        raise ImplementationError(f"importing {name} takes more than a minute") from None
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [_ending(done.returncode)])[-1]
+        raise ImplementationError(
+            f"implementation {name} cannot be imported by this Python: {last}"
+        )
+    found = json.loads(done.stdout.splitlines()[-1])
+    if found["missing"]:
+        missing = ", ".join(found["missing"])
+        raise ImplementationError(f"module {name} is not a greenlet: it has no {missing}")
+    return {"label": target.label, "module": name, "version": found["version"]}
+
+
+def choose_cpu() -> int | None:
+    """The CPU to pin to: the last one allowed, since the first serves most interrupts."""
+    cpus = machine.allowed_cpus()
+    if not cpus:
+        return None
+    allowed = cpus[-1]
+    try:
+        os.sched_setaffinity(0, {allowed})
+        os.sched_setaffinity(0, cpus)
+    except OSError:
+        return None
+    return allowed
+
+
+def _ending(returncode: int) -> str:
+    if returncode < 0:
+        try:
+            return f"killed by {signal.Signals(-returncode).name}"
+        except ValueError:
+            return f"killed by signal {-returncode}"
+    return f"ended with exit code {returncode}"
+
+
+def _read_record(path: Path) -> list[dict[str, Any]]:
+    """The lines that a process managed to write; the last may be cut short."""
+    records = []
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                break
+    return records
+
+
+class Driver:
+    """Runs the processes and writes the result file."""
+
+    def __init__(
+        self, benchmarks: Sequence[Benchmark], targets: Sequence[Target], settings: Settings
+    ) -> None:
+        self._benchmarks = benchmarks
+        self._targets = targets
+        self._settings = settings
+        self._broken: set[tuple[str, str]] = set()
+
+    def run(self, output: Path, baseline: str, progress: Callable[[Step, int, int], None]) -> bool:
+        """Measure everything into `output`; True if nothing crashed or failed.
+
+        The file appears when the run is complete: until then an older one stays in place.
+        """
+        implementations = [probe(target) for target in self._targets]
+        started = time.monotonic()
+        partial = output.with_name(output.name + ".partial")
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                self._write_head(file, implementations, baseline)
+                count = self._measure(file, progress)
+                seconds = round(time.monotonic() - started, 1)
+                footer = {"kind": "footer", "samples": count, "seconds": seconds}
+                file.write(json.dumps(footer) + "\n")
+            partial.replace(output)
+        except OSError as error:
+            raise BenchError(f"cannot write {output}: {error.strerror}") from None
+        finally:
+            partial.unlink(missing_ok=True)
+        return not self._broken
+
+    def _write_head(
+        self, file: TextIO, implementations: list[dict[str, Any]], baseline: str
+    ) -> None:
+        header = {
+            "kind": "header",
+            "schema": SCHEMA,
+            "tool": f"greenlet-bench {__version__}",
+            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "machine": machine.describe_machine(),
+            "python": machine.describe_python(),
+            "commit": machine.commit(),
+            "settings": asdict(self._settings),
+            "baseline": baseline,
+            "implementations": implementations,
+        }
+        file.write(json.dumps(header) + "\n")
+        for benchmark in self._benchmarks:
+            described = {**asdict(benchmark), "suite_title": suite_title(benchmark.suite)}
+            file.write(json.dumps({"kind": "benchmark", **described}) + "\n")
+
+    def _measure(self, file: TextIO, progress: Callable[[Step, int, int], None]) -> int:
+        suites = list(dict.fromkeys(benchmark.suite for benchmark in self._benchmarks))
+        steps = list(schedule(suites, self._targets, self._settings.rounds))
+        seeds = random.Random().sample(range(1, 2**32), 2 * self._settings.rounds)
+        count = 0
+        for number, step in enumerate(steps):
+            progress(step, number, len(steps))
+            for sample in self._run_step(step, seeds[step.pair]):
+                if sample.outcome != OK:
+                    self._broken.add((step.target.label, sample.benchmark))
+                file.write(sample.line() + "\n")
+                count += 1
+            file.flush()
+        return count
+
+    def _run_step(self, step: Step, seed: int) -> Iterator[Sample]:
+        """The samples of one step; more than one process if one dies."""
+        label = step.target.label
+        pending = [
+            benchmark
+            for benchmark in self._benchmarks
+            if benchmark.suite == step.suite and (label, benchmark.id) not in self._broken
+        ]
+        while pending:
+            records, death = self._run_process(step.target, pending, seed)
+            left = {benchmark.id for benchmark in pending}
+            for record in records:
+                name = record["benchmark"]
+                if record["kind"] == "start" or name not in left:
+                    continue
+                left.discard(name)
+                timing = {k: v for k, v in record.items() if k != "kind"}
+                timing.setdefault("outcome", OK)
+                yield Sample(implementation=label, pair=step.pair, hash_seed=seed, **timing)
+            if left:
+                # Whatever it had started last without finishing is to blame; if it died before
+                # it started anything, so would the next process.
+                begun = [r["benchmark"] for r in records if r["benchmark"] in left][-1:]
+                outcome, message = death
+                for name in begun or sorted(left):
+                    left.discard(name)
+                    yield Sample(name, label, step.pair, seed, outcome, message=message)
+            pending = [benchmark for benchmark in pending if benchmark.id in left]
+
+    def _run_process(
+        self, target: Target, benchmarks: Sequence[Benchmark], seed: int
+    ) -> tuple[list[dict[str, Any]], tuple[str, str]]:
+        """What a process recorded, and the outcome and message of what it did not finish."""
+        settings = self._settings
+        with tempfile.TemporaryDirectory(prefix="greenlet-bench-") as folder:
+            record = Path(folder) / "record.jsonl"
+            command = [
+                *(sys.executable, "-m", "pytest", "-q"),
+                *("-c", str(SUITES_FOLDER / "pytest.ini"), "--rootdir", str(SUITES_FOLDER)),
+                *("-p", "no:cacheprovider", "-p", "pytest_benchmark.plugin"),
+                f"--greenlet-impl={target.module}",
+                f"--bench-record={record}",
+                f"--bench-seconds={settings.seconds}",
+                f"--bench-population={settings.population}",
+                *([] if settings.cpu is None else [f"--bench-cpu={settings.cpu}"]),
+                *(str(SUITES_FOLDER / benchmark.node) for benchmark in benchmarks),
+            ]
+            environment = {
+                **os.environ,
+                "PYTHONHASHSEED": str(seed),
+                "PYTEST_ADDOPTS": "",
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            }
+            try:
+                done = subprocess.run(
+                    command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    errors="replace",
+                    timeout=settings.timeout,
+                )
+            except subprocess.TimeoutExpired:
+                death = (TIMEOUT, f"killed after {settings.timeout:g} s")
+            else:
+                tail = "\n".join(done.stdout.strip().splitlines()[-30:])
+                death = (CRASH, f"{_ending(done.returncode)}\n{tail}")
+            return _read_record(record), death

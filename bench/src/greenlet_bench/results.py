@@ -1,0 +1,131 @@
+"""The result file: JSON lines, schema 1.
+
+    {"kind": "header", "schema": 1, "tool": ..., "started": ..., "machine": ..., "python": ...,
+     "commit": ..., "settings": ..., "baseline": LABEL,
+     "implementations": [{"label": ..., "module": ..., "version": ...}]}
+    {"kind": "benchmark", "id": ..., "suite": ..., "suite_title": ..., "title": ..., "unit": ...,
+     "headline": ...}                                                          one a benchmark
+    {"kind": "sample", "benchmark": ID, "implementation": LABEL, "pair": 0, "hash_seed": ...,
+     "outcome": "OK", "operations": ..., "values": [...], "dropped": [...], "message": ""}
+                                                  one a benchmark, implementation and process
+    {"kind": "footer", "samples": N, "seconds": ...}
+
+Values are per operation, in the benchmark's unit. Raw values only: means, ratios and intervals are
+worked out by whoever reads them (summary.py). Without its footer a file is a run cut short.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from greenlet_bench.errors import InputError
+
+SCHEMA = 1
+
+OK = "OK"
+FAIL = "FAIL"
+"""The implementation raised, or did not do the work."""
+CRASH = "CRASH"
+TIMEOUT = "TIMEOUT"
+UNSUPPORTED = "UNSUPPORTED"
+"""The machine cannot measure it."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one process measured of one benchmark."""
+
+    benchmark: str
+    implementation: str
+    pair: int
+    hash_seed: int
+    outcome: str
+    operations: int = 0
+    values: list[float] = field(default_factory=list)
+    dropped: list[float] = field(default_factory=list)
+    message: str = ""
+
+    def line(self) -> str:
+        return json.dumps({"kind": "sample", **asdict(self)})
+
+
+@dataclass
+class Results:
+    """A whole result file."""
+
+    header: dict[str, Any]
+    benchmarks: list[dict[str, Any]]
+    samples: list[Sample]
+    footer: dict[str, Any]
+
+    @property
+    def labels(self) -> list[str]:
+        return [implementation["label"] for implementation in self.header["implementations"]]
+
+    @property
+    def baseline(self) -> str:
+        return str(self.header["baseline"])
+
+
+def read_json_lines(path: Path, what: str) -> tuple[list[dict[str, Any]], bool]:
+    """The objects of a JSON lines file, and whether its last line is cut short.
+
+    Raises InputError if the file is missing, empty or garbled.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"cannot read the {what} {path}: {reason}") from None
+    lines = text.splitlines()
+    objects: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            if number == len(lines) and objects and not text.endswith("\n"):
+                return objects, True
+            raise InputError(f"{path}, line {number}: not JSON, so not a {what}") from None
+        if not isinstance(value, dict) or "kind" not in value:
+            raise InputError(f"{path}, line {number}: not an object with a kind, as a {what} has")
+        objects.append(value)
+    if not objects:
+        raise InputError(f"the {what} {path} is empty")
+    head = objects[0]
+    if head["kind"] != "header" or head.get("schema") != SCHEMA:
+        raise InputError(f"{path} does not start with the header of a {what}, schema {SCHEMA}")
+    return objects, False
+
+
+def read(path: Path) -> Results:
+    """Read a result file. Raises InputError if it is missing, garbled or cut short."""
+    what = "benchmark result"
+    objects, cut = read_json_lines(path, what)
+    if cut or objects[-1]["kind"] != "footer":
+        raise InputError(f"{path} is cut short: it has no footer; run greenlet-bench run again")
+    try:
+        samples = [
+            Sample(**{name: value for name, value in record.items() if name != "kind"})
+            for record in objects
+            if record["kind"] == "sample"
+        ]
+        results = Results(
+            header=objects[0],
+            benchmarks=[record for record in objects if record["kind"] == "benchmark"],
+            samples=samples,
+            footer=objects[-1],
+        )
+        known = {record["id"] for record in results.benchmarks}
+        sound = (
+            results.baseline in results.labels
+            and results.footer["samples"] == len(samples)
+            and all(s.benchmark in known and s.implementation in results.labels for s in samples)
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a {what}: {error}") from None
+    if not sound:
+        raise InputError(f"{path} is not a {what}: its lines do not belong together")
+    return results

@@ -1,0 +1,1 @@
+"""The benchmarks: one module a suite, run by pytest with the same code for any implementation."""

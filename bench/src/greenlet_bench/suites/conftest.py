@@ -1,0 +1,173 @@
+"""The pytest side of the suites: options, fixtures, and the record that the driver reads.
+
+The record is JSON lines, flushed line by line, so that it tells what was running when a process
+died: `{"kind": "start", "benchmark": ID}`, then either `{"kind": "timing", ...}` or
+`{"kind": "failure", "message": ...}`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from greenlet_bench.catalogue import Benchmark
+from greenlet_bench.harness import (
+    LOOPS,
+    Floor,
+    Implementation,
+    Stage,
+    Timing,
+    Workload,
+    resident_bytes,
+    time_rounds,
+)
+
+DEFAULT_IMPLEMENTATION = "greenlane"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("greenlet-bench")
+    # The conformance suite's plugin has the same option with the same meaning.
+    with suppress(ValueError):
+        group.addoption(
+            "--greenlet-impl",
+            metavar="MODULE",
+            default=DEFAULT_IMPLEMENTATION,
+            help=f"module to measure (default: {DEFAULT_IMPLEMENTATION})",
+        )
+    group.addoption("--bench-record", type=Path, metavar="FILE", help="write JSON lines to FILE")
+    group.addoption(
+        "--bench-seconds", type=float, default=0.05, help="seconds to time each benchmark"
+    )
+    group.addoption(
+        "--bench-population", type=int, default=100_000, help="greenlets in the memory suite"
+    )
+    group.addoption("--bench-cpu", type=int, help="CPU to stay on (default: any)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    name = config.getoption("--greenlet-impl") or DEFAULT_IMPLEMENTATION
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise pytest.UsageError(f"--greenlet-impl {name}: {error}") from None
+    config.stash[IMPLEMENTATION] = module
+    cpu = config.getoption("--bench-cpu")
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+
+
+IMPLEMENTATION = pytest.StashKey[Any]()
+
+
+@pytest.fixture
+def impl(pytestconfig: pytest.Config) -> Implementation:
+    """The module under test."""
+    module: Implementation = pytestconfig.stash[IMPLEMENTATION]
+    return module
+
+
+def _described(item: pytest.Item) -> Benchmark:
+    described = getattr(item, "function").benchmark  # noqa: B009
+    assert isinstance(described, Benchmark)
+    return described
+
+
+def _record(config: pytest.Config, **fields: object) -> None:
+    path: Path | None = config.getoption("--bench-record")
+    if path is not None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(fields) + "\n")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    _record(item.config, kind="start", benchmark=_described(item).id)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.outcome != "passed":
+        outcome = "UNSUPPORTED" if report.outcome == "skipped" else "FAIL"
+        _record(
+            item.config,
+            kind="failure",
+            benchmark=_described(item).id,
+            outcome=outcome,
+            message=report.longreprtext,
+        )
+    return report
+
+
+class Measure(Protocol):
+    """The fixture `measure`."""
+
+    def __call__(
+        self, prepare: Callable[[], Workload], operations: int = LOOPS, *, floor: bool = False
+    ) -> None: ...
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest, benchmark: Any, impl: Implementation) -> Measure:
+    """Time a workload; with `floor=True` outside any greenlet."""
+    config = request.config
+
+    def pedantic(target: Callable[[], object], **options: Any) -> list[float]:
+        benchmark.pedantic(target, **options)
+        durations: list[float] = benchmark.stats.stats.data
+        return durations
+
+    def run(
+        prepare: Callable[[], Workload], operations: int = LOOPS, *, floor: bool = False
+    ) -> None:
+        benchmark.group = _described(request.node).suite
+        benchmark.extra_info["operations"] = operations
+        stage = Floor(prepare) if floor else Stage(impl, prepare)
+        timing = time_rounds(pedantic, stage, operations, config.getoption("--bench-seconds"))
+        stage.close()
+        _record_timing(request.node, timing, operations)
+
+    return run
+
+
+@pytest.fixture
+def measure_memory(request: pytest.FixtureRequest, impl: Implementation) -> Callable[..., None]:
+    """Measure what a workload's body adds to the process's memory, divided by the population."""
+
+    def run(prepare: Callable[[int], Workload]) -> None:
+        try:
+            resident_bytes()
+        except NotImplementedError as error:
+            pytest.skip(str(error))
+        population = request.config.getoption("--bench-population")
+        stage = Stage(impl, lambda: prepare(population))
+        before = resident_bytes()
+        stage.resume()
+        grown = resident_bytes() - before
+        stage.check()
+        stage.close()
+        _record_timing(request.node, Timing([grown / population], []), population)
+
+    return run
+
+
+def _record_timing(item: pytest.Item, timing: Timing, operations: int) -> None:
+    _record(
+        item.config,
+        kind="timing",
+        benchmark=_described(item).id,
+        operations=operations,
+        values=[round(value, 2) for value in timing.values],
+        dropped=[round(value, 2) for value in timing.dropped],
+    )

@@ -1,0 +1,93 @@
+"""The result as a table for the terminal, and how numbers are written everywhere."""
+
+from __future__ import annotations
+
+from greenlet_bench.results import OK, Results
+from greenlet_bench.stats import Ratio
+from greenlet_bench.summary import Cell, Group, summarise
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands separated: `8.31`, `462`, `71,000`."""
+    if value >= 1000:
+        digits = len(str(int(value)))
+        return f"{round(value, 3 - digits if digits > 4 else 0):,.0f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def times(value: float) -> str:
+    """A ratio: `7.8x`, `1.02x`, `123x`."""
+    return f"{value:.0f}x" if value >= 100 else f"{value:.1f}x" if value >= 10 else f"{value:.2f}x"
+
+
+def interval(ratio: Ratio) -> str:
+    """The 95% interval in brackets, or why there is none."""
+    if ratio.low is None or ratio.high is None:
+        return "too few pairs for an interval"
+    return f"[{times(ratio.low)}, {times(ratio.high)}]"
+
+
+def verdict(ratio: Ratio) -> str:
+    """What the ratio means: `faster`-neutral words, since it may be of bytes."""
+    if not ratio.significant:
+        return "not significant"
+    return "better" if ratio.value > 1 else "worse"
+
+
+def cell_text(cell: Cell) -> str:
+    """The minimum and the typical value, or the outcome."""
+    if cell.outcome != OK:
+        return cell.outcome
+    flag = f" ({cell.outliers} outlying)" if cell.outliers else ""
+    return f"{number(cell.minimum)} / {number(cell.typical)}{flag}"
+
+
+def _comparison(ratio: Ratio | None) -> str:
+    if ratio is None:
+        return "-"
+    return f"{times(ratio.value)} {interval(ratio)}" + (
+        "" if ratio.significant else " not significant"
+    )
+
+
+def _lines(group: Group, labels: list[str], others: list[str]) -> list[list[str]]:
+    lines = [[group.title]]
+    for row in group.rows:
+        lines.append(
+            [
+                f"  {row.title} ({row.unit})",
+                *(cell_text(row.cells[label]) for label in labels),
+                *(_comparison(row.ratios.get(label)) for label in others),
+            ]
+        )
+    if len(group.rows) > 1 and group.ratios:
+        lines.append(
+            [
+                "  geometric mean",
+                *("" for _ in labels),
+                *(_comparison(group.ratios.get(label)) for label in others),
+            ]
+        )
+    return lines
+
+
+def render(results: Results) -> str:
+    """The whole table; the baseline's ratio to each implementation is in the last columns."""
+    labels = results.labels
+    others = [label for label in labels if label != results.baseline]
+    heads = [
+        "minimum / typical",
+        *labels,
+        *(f"{label} against {results.baseline}" for label in others),
+    ]
+    lines = [heads]
+    for group in summarise(results):
+        lines.extend(_lines(group, labels, others))
+    widths = [max(len(line[i]) for line in lines if len(line) > i > 0) for i in range(1, len(heads))]
+    first = max(len(line[0]) for line in lines)
+    return "\n".join(
+        "  ".join(
+            [line[0].ljust(first), *(text.rjust(w) for text, w in zip(line[1:], widths, strict=False))]
+        ).rstrip()
+        for line in lines
+    )
