@@ -1,0 +1,30 @@
+"""What a greenlet is: a specification, and a suite that holds any implementation to it.
+
+Where things live:
+
+- ``spec/``            the chapters, in Markdown; each clause has a stable id;
+- ``suite/``           one test file a chapter, the clause before its test;
+- ``expectations/``    what each implementation is known not to keep, with reasons;
+- ``spec.py``          reads the chapters;  ``expectations.py`` reads those files;
+- ``implementation.py`` imports the greenlet under test;
+- ``plugin.py``        the pytest plugin: options, selection, outcomes;
+- ``isolation.py``     one child process a test;
+- ``results.py``       the JSON lines that a run leaves;
+- ``cli.py``           ``greenlet-conformance``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+PACKAGE = Path(__file__).resolve().parent
+SUITE = PACKAGE / "suite"
+EXPECTATIONS = PACKAGE / "expectations"
+
+
+def spec_folder() -> Path:
+    """The folder of the chapters: inside an installed package, beside ``src`` in a checkout."""
+    installed = PACKAGE / "spec"
+    return installed if installed.is_dir() else PACKAGE.parent.parent / "spec"

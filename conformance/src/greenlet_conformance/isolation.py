@@ -1,0 +1,142 @@
+"""One child process a test, so that a crash or a hang costs one test.
+
+How it works, on any system with ``fork``:
+
+1. The process that runs pytest has collected the tests, but has set up nothing and has
+   not imported the implementation. For each test it makes a pipe and a file, and forks.
+2. The child sends its C-level stderr and its faulthandler to the file, runs the test by
+   pytest's own protocol (setup, call, teardown), collects the garbage that the test left,
+   so that an implementation which dies of it is caught, and writes pytest's reports as
+   one line of JSON into the pipe. Then it leaves by ``os._exit``: threads that never end
+   and greenlets that are still suspended cannot hold it up.
+3. The parent waits for the line. If the child dies first, that is a CRASH, with the name
+   of the signal and the traceback from the file. If the time is up, that is a TIMEOUT:
+   SIGABRT makes faulthandler write where the child was, then SIGKILL ends it.
+
+The child is the leader of a new process group, which the parent kills at the end, so that
+processes that a test forked do not outlive it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import faulthandler
+import gc
+import json
+import os
+import select
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from typing import IO, Any
+
+available = hasattr(os, "fork")
+
+_GRACE_SECONDS = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Died:
+    """How a test took its process with it: ``kind`` is "CRASH" or "TIMEOUT"."""
+
+    kind: str
+    message: str
+
+
+def run(work: Callable[[], Any], seconds: float) -> Any | Died:
+    """Runs ``work`` in a child process and answers its JSON-able result, or how it died."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as log:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            _child(work, writing, log)
+        os.close(writing)
+        try:
+            line, in_time = _read_line(reading, seconds)
+            if not line.endswith(b"\n") and not in_time:
+                _ask_where_it_is(child)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+        finally:
+            os.close(reading)
+        if line.endswith(b"\n"):
+            return json.loads(line)
+        log.seek(0)
+        return _how_it_died(status, in_time, seconds, log.read().decode(errors="replace"))
+
+
+def _child(work: Callable[[], Any], writing: int, log: IO[bytes]) -> None:
+    """Never returns: whatever happens, the process ends here."""
+    try:
+        os.setpgid(0, 0)
+        _no_core_dump()
+        os.dup2(log.fileno(), 2)
+        faulthandler.enable(file=log)
+        result = work()
+        gc.collect()
+        line = json.dumps(result).encode() + b"\n"
+        while line:
+            line = line[os.write(writing, line) :]
+        os._exit(0)
+    except BaseException:
+        os.write(2, traceback.format_exc().encode(errors="replace"))
+    finally:
+        os._exit(3)
+
+
+def _no_core_dump() -> None:
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _read_line(reading: int, seconds: float) -> tuple[bytes, bool]:
+    """Reads up to a newline, the end of the file or the deadline; False if that passed."""
+    deadline = time.monotonic() + seconds
+    line = b""
+    while not line.endswith(b"\n"):
+        ready, _, _ = select.select([reading], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            return line, False
+        chunk = os.read(reading, 1 << 16)
+        if not chunk:
+            break
+        line += chunk
+    return line, True
+
+
+def _ask_where_it_is(child: int) -> None:
+    """SIGABRT, for faulthandler's traceback, and a little time to write it."""
+    os.kill(child, signal.SIGABRT)
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while time.monotonic() < deadline:
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return
+        time.sleep(0.01)
+
+
+def _how_it_died(status: int, in_time: bool, seconds: float, log: str) -> Died:
+    code = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+    if not in_time and code in (signal.SIGABRT, signal.SIGKILL):
+        return Died("TIMEOUT", f"no result after {seconds:g} seconds\n{log}".rstrip())
+    if code is None:
+        how = f"the process exited with {os.WEXITSTATUS(status)} in the middle of the test"
+    else:
+        how = f"the process died of {_signal_name(code)}"
+    return Died("CRASH", f"{how}\n{log}".rstrip())
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,1 @@
+"""The suite: one test file a chapter, mirroring ``spec/``; the clause before its test."""

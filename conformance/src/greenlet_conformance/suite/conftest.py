@@ -1,0 +1,23 @@
+"""What every test may ask for: the implementation, and a second thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from greenlet_conformance.implementation import DEFAULT, Implementation
+from greenlet_conformance.suite.support import Worker
+
+
+@pytest.fixture
+def impl(pytestconfig: pytest.Config) -> Implementation:
+    """The module of the greenlet under test, imported in this test's own process."""
+    return Implementation(pytestconfig.getoption("--greenlet-impl") or DEFAULT)
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    """A second thread that runs what it is given, one call after the other."""
+    with Worker() as thread:
+        yield thread

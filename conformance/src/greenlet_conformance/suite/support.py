@@ -1,0 +1,63 @@
+"""Small helpers of the suite. Tests should read like the clauses, so there are few."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+#: Longer than any step of a test takes, shorter than the time limit of a test.
+STEP_SECONDS = 5.0
+
+
+def clause(*ids: str) -> pytest.MarkDecorator:
+    """Ties a test to the clauses of the specification that it holds an implementation to."""
+    return pytest.mark.clause(*ids)
+
+
+class Worker:
+    """One other thread. What it runs, runs in that thread's root greenlet."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1)
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._pool.shutdown(wait=False)
+
+    def __call__(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Runs the call in the other thread; answers its result or raises its exception."""
+        return self._pool.submit(function, *args, **kwargs).result(timeout=STEP_SECONDS)
+
+    def exit(self) -> None:
+        """Ends the thread and waits for that. Nothing can run in it afterwards."""
+        self._pool.shutdown(wait=True)
+
+
+def raised_by(function: Callable[..., Any], *args: Any, **kwargs: Any) -> BaseException | None:
+    """The exception that a call raises, or None: for tests that go on after it."""
+    try:
+        function(*args, **kwargs)
+    except BaseException as error:
+        return error
+    return None
+
+
+def shape(value: Any) -> Any:
+    """A value with the exact types of its containers, so that a list is no tuple."""
+    if isinstance(value, (tuple, list)):
+        return type(value).__name__, [shape(v) for v in value]
+    if isinstance(value, dict):
+        return type(value).__name__, {k: shape(v) for k, v in value.items()}
+    return value
+
+
+def states(*greenlets: Any) -> list[str]:
+    """What ``bool()`` and ``dead`` say of each greenlet, in one word each."""
+    words = {(False, False): "unstarted", (True, False): "active", (False, True): "dead"}
+    return [words.get((bool(g), g.dead), f"bool={bool(g)} dead={g.dead}") for g in greenlets]
