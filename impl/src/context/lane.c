@@ -1,0 +1,206 @@
+/* Lanes: memory for C stacks. lane.h draws one lane; this is how they are laid out and kept.
+ *
+ * Slabs. Lanes are carved from slabs, one mmap each. Address space costs nothing until touched;
+ * what costs is the number of kernel mappings (vm.max_map_count, 65,530 by default). A slab is one
+ * mapping as long as its guards do not split it, which MADV_GUARD_INSTALL (Linux 6.13) makes
+ * possible. On older kernels the guards are PROT_NONE pages, two mappings a lane.
+ *
+ * Stride and colour. Were all lanes a power of two apart, the words that every switch touches
+ * would meet in the same few sets of the caches and of the TLB. So consecutive lanes are one page
+ * more than GL_LANE_SIZE apart, which walks through the sets of the TLB, and the top of the stack
+ * moves by one cache line a lane within its page, which walks through the sets of the caches.
+ *
+ * Page tables. A lane touches the page at its top and the one that holds its guard. The slab is
+ * placed so that the border between two lanes lies in the middle of the reach (2 MiB) of one page
+ * of page tables: the guard of one lane and the top of the one below it then share that page.
+ *
+ * The pool. Lanes handed back are kept, last in first out: the lane on top is warm. Those deeper
+ * down would hold for ever what the greediest greenlet ever committed of them, so a lane that
+ * sinks below WARM_LANES others is trimmed to the pages around its top. Beyond MAX_IDLE_LANES a lane
+ * goes back to the system.
+ */
+#include "lane.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define PAGE ((size_t)4096)
+#define CACHE_LINE ((size_t)64)
+#define PAGE_TABLE_REACH ((size_t)2 << 20)
+
+#define STRIDE (GL_LANE_SIZE + PAGE)
+#define SLAB_LANES ((size_t)64)
+
+/* Bytes of stack that stay in the page of the stack's top, at least; and colours: steps of one
+ * cache line that the top moves through. A plain suspended greenlet uses about 1 KiB of stack and
+ * a third of that of tail: all colours hold both in one page. */
+#define TOP_PAGE_STACK ((size_t)1408)
+#define COLOURS ((size_t)32)
+
+#define WARM_LANES ((size_t)16)
+#define MAX_IDLE_LANES ((size_t)1000)
+
+/* What a trimmed lane keeps of its stack: what most greenlets use. */
+#define TRIMMED_STACK ((size_t)32 << 10)
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+static bool
+install_guard(char *start)
+{
+    return madvise(start, GL_LANE_GUARD, MADV_GUARD_INSTALL) == 0 ||
+           mprotect(start, GL_LANE_GUARD, PROT_NONE) == 0;
+}
+
+/* Maps a slab and makes it the source of fresh lanes. Under a tight limit on address space a
+ * small slab may still be had where a large one is refused. */
+static bool
+add_slab(gl_lane_pool *pool)
+{
+    for (size_t lanes = SLAB_LANES; lanes > 0; lanes /= 2) {
+        size_t size = lanes * STRIDE + PAGE_TABLE_REACH;
+        char *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+        if (map == MAP_FAILED) {
+            continue;
+        }
+        /* Start half way through the reach of a page of page tables; give the rest back. */
+        uintptr_t middle = ((uintptr_t)map / PAGE_TABLE_REACH) * PAGE_TABLE_REACH +
+                           PAGE_TABLE_REACH / 2;
+        if (middle < (uintptr_t)map) {
+            middle += PAGE_TABLE_REACH;
+        }
+        char *start = map + (middle - (uintptr_t)map);
+        char *end = start + lanes * STRIDE;
+        if (start > map) {
+            munmap(map, (size_t)(start - map));
+        }
+        if (map + size > end) {
+            munmap(end, (size_t)(map + size - end));
+        }
+        /* With transparent huge pages a first touch could commit 2 MiB. Refusal is harmless:
+         * kernels without huge pages say EINVAL. */
+        (void)madvise(start, (size_t)(end - start), MADV_NOHUGEPAGE);
+        pool->fresh = start;
+        pool->fresh_end = end;
+        return true;
+    }
+    return false;
+}
+
+static gl_lane *
+make_lane(gl_lane_pool *pool)
+{
+    if (pool->fresh == pool->fresh_end && !add_slab(pool)) {
+        return NULL;
+    }
+    char *start = pool->fresh;
+    if (!install_guard(start)) {
+        return NULL;
+    }
+    pool->fresh += STRIDE;
+    size_t colour = pool->created_count++ % COLOURS;
+    char *end = start + STRIDE;
+    gl_lane *lane = (gl_lane *)(end - GL_LANE_TAIL + TOP_PAGE_STACK + colour * CACHE_LINE);
+    lane->low = start + GL_LANE_GUARD;
+    lane->end = end;
+    return lane;
+}
+
+gl_lane *
+gl_lane_acquire(gl_lane_pool *pool)
+{
+    gl_lane *lane;
+    if (pool->idle_count > 0) {
+        lane = pool->idle[--pool->idle_count];
+    }
+    else {
+        lane = make_lane(pool);
+        if (lane == NULL) {
+            return NULL;
+        }
+    }
+    lane->trimmed = false;
+    pool->live_count++;
+    return lane;
+}
+
+/* Room for one more idle lane; false at the limit or out of memory. */
+static bool
+reserve_idle(gl_lane_pool *pool)
+{
+    if (pool->idle_count < pool->idle_capacity) {
+        return true;
+    }
+    if (pool->idle_count >= MAX_IDLE_LANES) {
+        return false;
+    }
+    size_t capacity = pool->idle_capacity > 0 ? pool->idle_capacity * 2 : 4 * WARM_LANES;
+    gl_lane **idle = realloc(pool->idle, capacity * sizeof *idle);
+    if (idle == NULL) {
+        return false;
+    }
+    pool->idle = idle;
+    pool->idle_capacity = capacity;
+    return true;
+}
+
+/* Gives back what a lane has committed below the pages around its top. Those above keep the
+ * header, and the frames of a caller that is just leaving the lane. */
+static void
+trim(gl_lane *lane)
+{
+    uintptr_t keep = ((uintptr_t)lane - TRIMMED_STACK) / PAGE * PAGE;
+    /* Refused (a locked page, a seccomp filter): the memory stays committed, no more. */
+    (void)madvise(lane->low, (size_t)(keep - (uintptr_t)lane->low), MADV_DONTNEED);
+    lane->trimmed = true;
+}
+
+void
+gl_lane_release(gl_lane_pool *pool, gl_lane *lane)
+{
+    pool->live_count--;
+    if (!reserve_idle(pool)) {
+        /* The caller may be running on this lane: another one goes in its place. */
+        if (pool->idle_count == 0) {
+            return; /* not even room for one pointer: leaked rather than failed */
+        }
+        gl_lane_unmap(pool->idle[0]);
+        pool->idle[0] = pool->idle[--pool->idle_count];
+    }
+    pool->idle[pool->idle_count++] = lane;
+    if (pool->idle_count > WARM_LANES) {
+        gl_lane *sunk = pool->idle[pool->idle_count - 1 - WARM_LANES];
+        if (!sunk->trimmed) {
+            trim(sunk);
+        }
+    }
+}
+
+void
+gl_lane_pool_close(gl_lane_pool *pool)
+{
+    for (size_t i = 0; i < pool->idle_count; i++) {
+        gl_lane_unmap(pool->idle[i]);
+    }
+    free(pool->idle);
+    if (pool->fresh != pool->fresh_end) {
+        munmap(pool->fresh, (size_t)(pool->fresh_end - pool->fresh));
+    }
+    *pool = (gl_lane_pool)GL_LANE_POOL_INIT;
+}
+
+void
+gl_lane_unmap(gl_lane *lane)
+{
+    char *start = lane->low - GL_LANE_GUARD;
+    char *end = lane->end;
+    if (munmap(start, (size_t)(end - start)) != 0) {
+        /* Splitting a mapping in two can be one mapping too many. The memory then goes back and
+         * the address space stays. */
+        (void)madvise(lane->low, (size_t)(end - lane->low), MADV_DONTNEED);
+    }
+}

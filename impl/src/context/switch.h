@@ -1,0 +1,37 @@
+/* Switching C stacks: the contract that every ABI's assembly file keeps.
+ *
+ * A *context* is a flow of control suspended on a stack of its own. All that is left of it is a
+ * pointer to the lowest word of its stack: the callee-saved state of its psABI lies there, below
+ * the return address of the call that suspended it. Nothing else is allocated.
+ *
+ * Nothing in this directory knows of Python: it must stay testable, natively and under emulation,
+ * by a C program alone (impl/tests/c).
+ *
+ * What every implementation does and does not keep:
+ *   kept      callee-saved integer and vector registers, the control words of the floating-point
+ *             units (rounding mode, exception masks), the stack pointer;
+ *   not kept  caller-saved registers, floating-point status flags, the signal mask, thread
+ *             pointer, shadow stacks (CET shadow stacks are not supported).
+ *
+ * The stack pointer is changed by one instruction, when the frame that it will point to is
+ * complete: a signal never sees a half-made stack.
+ */
+#ifndef GREENLANE_CONTEXT_SWITCH_H
+#define GREENLANE_CONTEXT_SWITCH_H
+
+/* The first function of a new context. It runs on the new stack and returns the stack pointer of
+ * the suspended context that continues instead; the stack it ran on is not used again. */
+typedef void *(*gl_context_entry)(void *argument);
+
+/* Suspends the caller, storing its stack pointer in *save, and continues the context whose stack
+ * pointer is `resume`. Returns when somebody continues the caller in turn. */
+void gl_context_switch(void **save, void *resume);
+
+/* Suspends the caller, storing its stack pointer in *save, and calls entry(argument) on the stack
+ * that ends (exclusive, 16-byte aligned) at `top`. Returns when somebody continues the caller.
+ *
+ * The entry *returns into* this function's code, which then continues the context that it named:
+ * calls and returns stay paired for the processor's return-address predictor. */
+void gl_context_start(void **save, void *top, gl_context_entry entry, void *argument);
+
+#endif

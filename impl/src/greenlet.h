@@ -1,0 +1,173 @@
+/* What the files of the extension share: the objects, and who calls whom.
+ *
+ *   module.c    the module: names, exceptions, the capsule
+ *   object.c    the type: attributes, construction, collection, deallocation
+ *   transfer.c  switch, throw, start, death: all changes of control
+ *   trace.c     the tracer that settrace() installs
+ *   thread.c    what is kept per thread
+ *   capi.c      the functions behind the capsule
+ *
+ * Everything here is protected by the GIL. State that changes lies in a greenlet (gl_core) or
+ * belongs to one thread (gl_thread); `gl_module` is written at import only. A build without the GIL
+ * would have to guard gl_thread.deferred, which other threads append to, and the fields of gl_core
+ * that attributes read from other threads.
+ */
+#ifndef GREENLANE_GREENLET_H
+#define GREENLANE_GREENLET_H
+
+#include <Python.h>
+
+#include <stdbool.h>
+
+#include "context/lane.h"
+#include "pystate.h"
+
+typedef struct gl_core gl_core;
+
+#define GREENLET_MODULE
+#define implementation_ptr_t gl_core *
+#include "greenlane/greenlet.h"
+
+#define GL_LIKELY(x) __builtin_expect(!!(x), 1)
+#define GL_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+typedef struct gl_thread gl_thread;
+
+typedef enum {
+    GL_NEW,       /* not started */
+    GL_SUSPENDED, /* started, and waiting to be switched to */
+    GL_RUNNING,   /* the current greenlet of its thread */
+    GL_DEAD,      /* finished, or abandoned because its thread exited */
+} gl_status;
+
+/* What is left of a flow of control while it is suspended. Lies in the C frame that suspended it,
+ * on its own stack: no allocation, and the memory is touched anyway. */
+typedef struct {
+    void *sp;
+    gl_pystate pystate;
+} gl_suspension;
+
+/* The private part of a greenlet. */
+struct gl_core {
+    gl_status status;
+    bool is_main;              /* the root of a thread's tree, which runs on the thread's stack */
+    gl_thread *thread;         /* counted; NULL until started */
+    gl_suspension *suspension; /* valid while suspended */
+    gl_lane *lane;             /* NULL for main greenlets, and before and after the run */
+    PyGreenlet *parent;        /* owned; NULL for main greenlets */
+    PyObject *run;             /* owned; what to call, or what is being called */
+    PyObject *context;         /* owned; NULL while running: the thread state has it then */
+    gl_pybase base;            /* what the interpreter points to during the run */
+};
+
+/* What is kept per thread: to be exact, per Python thread state. Counted, not a Python object,
+ * since greenlets refer to it long after the thread has exited. */
+struct gl_thread {
+    PyThreadState *tstate; /* NULL once the thread has exited */
+    PyGreenlet *current;   /* owned */
+    PyGreenlet *main;      /* owned; NULL once the thread has exited */
+    PyObject *tracer;      /* owned; NULL: none */
+
+    /* The parcel of the switch in progress: written by the greenlet that leaves, taken by the one
+     * that arrives before it does anything else. */
+    PyGreenlet *origin; /* owned */
+    PyObject *value;    /* owned; NULL: the pending exception is to be raised */
+
+    /* Greenlets of this thread that another one dropped the last reference to. Owned. */
+    PyGreenlet **deferred;
+    size_t deferred_count;
+    size_t deferred_capacity;
+
+    gl_lane_pool lanes;
+
+    /* Greenlet objects, with their core, to be used again. */
+    PyGreenlet *spare[64];
+    size_t spare_count;
+
+    size_t references;
+};
+
+/* Written when the module is initialised, read-only from then on. These are process-wide because
+ * the C API passes no module: PyGreenlet_New() must find the type on its own. For the same reason,
+ * and because compiled subclasses need a static base, the type is static. */
+typedef struct {
+    PyObject *error;
+    PyObject *greenlet_exit;
+    PyObject *empty_tuple;
+    PyObject *str_run;
+    PyObject *str_switch;
+    PyObject *str_throw;
+} gl_module_constants;
+
+extern gl_module_constants gl_module;
+extern PyTypeObject PyGreenlet_Type;
+
+/* The arguments of a call in vectorcall form; borrowed. */
+typedef struct {
+    PyObject *const *args;
+    Py_ssize_t nargs;
+    PyObject *kwnames; /* or NULL */
+} gl_arguments;
+
+/* transfer.c. Both return what the switch returns in the caller once it is resumed: a new
+ * reference, or NULL with an exception. */
+PyObject *gl_switch(PyGreenlet *target, const gl_arguments *arguments);
+PyObject *gl_throw(PyGreenlet *target, PyObject *type, PyObject *value, PyObject *traceback);
+/* Throws GreenletExit into a suspended greenlet of this thread, with the current one as its parent
+ * for that while. Errors are reported as unraisable. */
+void gl_kill(PyGreenlet *greenlet);
+/* Turns a suspended greenlet that can never run again into a dead one, without running it. */
+void gl_abandon(PyGreenlet *greenlet);
+/* The thread that `greenlet` or else its nearest started ancestor belongs to; NULL if the chain
+ * ends before one (it was cleared by the garbage collector). Borrowed. */
+gl_thread *gl_lineage(PyGreenlet *greenlet);
+
+/* trace.c. Reports an arrival to the tracer. Takes the value that was sent, or NULL for a pending
+ * exception, and returns it; or returns NULL with the tracer's exception. */
+PyObject *gl_trace(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, PyObject *value);
+PyObject *gl_settrace(gl_thread *thread, PyObject *tracer);
+
+/* thread.c */
+/* The calling thread's record, made at first use. NULL with MemoryError. Borrowed. */
+gl_thread *gl_thread_current(void);
+/* The same if it was made and is at hand, else NULL without an exception. Borrowed. */
+gl_thread *gl_thread_known(void);
+void gl_thread_retain(gl_thread *thread);
+void gl_thread_release(gl_thread *thread);
+/* Keeps `greenlet` (which gains a reference) until its thread gets round to dropping it. */
+void gl_thread_defer(gl_thread *thread, PyGreenlet *greenlet);
+/* Drops what was deferred. Runs Python code; keeps the pending exception. */
+void gl_thread_drain_deferred(gl_thread *thread);
+/* How many main greenlets exist in the process. */
+size_t gl_count_main_greenlets(void);
+
+/* object.c */
+/* greenlet(run, parent); both may be NULL. */
+PyGreenlet *gl_new(PyObject *run, PyObject *parent);
+/* A main greenlet for `thread`. */
+PyGreenlet *gl_new_main(gl_thread *thread);
+void gl_free_spare(gl_thread *thread);
+int gl_set_parent(PyGreenlet *greenlet, PyObject *parent);
+
+/* module.c */
+/* The running greenlet: a new reference; NULL with RuntimeError while the interpreter finalizes. */
+PyGreenlet *gl_getcurrent(void);
+
+/* capi.c */
+void **gl_capi_table(void);
+
+/* Has the thread of a started greenlet exited? */
+static inline bool
+gl_is_abandoned(const gl_core *core)
+{
+    return core->thread != NULL && core->thread->tstate == NULL;
+}
+
+/* Started and not dead. */
+static inline bool
+gl_is_active(const gl_core *core)
+{
+    return (core->status == GL_SUSPENDED || core->status == GL_RUNNING) && !gl_is_abandoned(core);
+}
+
+#endif

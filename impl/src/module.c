@@ -1,0 +1,161 @@
+/* The module greenlane._greenlet: functions, exceptions, constants, the capsule.
+ *
+ * Initialisation runs no Python code and imports nothing: profilers that hook imports would see a
+ * half-made module. */
+#include "greenlet.h"
+
+#include <time.h>
+
+gl_module_constants gl_module;
+
+PyDoc_STRVAR(getcurrent_doc, "getcurrent()\n--\n\n"
+                             "The greenlet that is running: the one that calls this.\n\n"
+                             "Raises RuntimeError once the interpreter is finalizing.");
+
+PyGreenlet *
+gl_getcurrent(void)
+{
+    if (GL_UNLIKELY(gl_is_finalizing())) {
+        PyErr_SetString(PyExc_RuntimeError, "greenlet is being finalized");
+        return NULL;
+    }
+    gl_thread *thread = gl_thread_current();
+    if (thread == NULL) {
+        return NULL;
+    }
+    gl_thread_drain_deferred(thread);
+    return (PyGreenlet *)Py_NewRef((PyObject *)thread->current);
+}
+
+static PyObject *
+module_getcurrent(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    return (PyObject *)gl_getcurrent();
+}
+
+PyDoc_STRVAR(settrace_doc,
+             "settrace(callback, /)\n--\n\n"
+             "Have callback(event, (origin, target)) called at each switch of this thread.\n\n"
+             "event is \"switch\" or \"throw\". The call is made in the target; if it raises, the\n"
+             "callback is removed and the exception raised there. None removes it. Returns the\n"
+             "previous callback or None.");
+
+static PyObject *
+module_settrace(PyObject *module, PyObject *tracer)
+{
+    (void)module;
+    gl_thread *thread = gl_thread_current();
+    return thread != NULL ? gl_settrace(thread, tracer) : NULL;
+}
+
+PyDoc_STRVAR(gettrace_doc, "gettrace()\n--\n\n"
+                           "The callback set with settrace() in this thread, or None.");
+
+static PyObject *
+module_gettrace(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    gl_thread *thread = gl_thread_current();
+    if (thread == NULL) {
+        return NULL;
+    }
+    return Py_NewRef(thread->tracer != NULL ? thread->tracer : Py_None);
+}
+
+static PyMethodDef module_methods[] = {
+    {"getcurrent", module_getcurrent, METH_NOARGS, getcurrent_doc},
+    {"settrace", module_settrace, METH_O, settrace_doc},
+    {"gettrace", module_gettrace, METH_NOARGS, gettrace_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+/* Names of the module that are attributes of the type, too. */
+static const char *const names_on_type[] = {"getcurrent", "error", "GreenletExit", "settrace",
+                                            "gettrace"};
+
+static bool
+make_constants(void)
+{
+    gl_module.error = PyErr_NewException("greenlet.error", NULL, NULL);
+    gl_module.greenlet_exit =
+        PyErr_NewException("greenlet.GreenletExit", PyExc_BaseException, NULL);
+    gl_module.empty_tuple = PyTuple_New(0);
+    gl_module.str_run = PyUnicode_InternFromString("run");
+    gl_module.str_switch = PyUnicode_InternFromString("switch");
+    gl_module.str_throw = PyUnicode_InternFromString("throw");
+    return gl_module.error != NULL && gl_module.greenlet_exit != NULL &&
+           gl_module.empty_tuple != NULL && gl_module.str_run != NULL &&
+           gl_module.str_switch != NULL && gl_module.str_throw != NULL;
+}
+
+static bool
+add_names(PyObject *module)
+{
+    if (PyModule_AddObjectRef(module, "greenlet", (PyObject *)&PyGreenlet_Type) < 0 ||
+        PyModule_AddObjectRef(module, "error", gl_module.error) < 0 ||
+        PyModule_AddObjectRef(module, "GreenletExit", gl_module.greenlet_exit) < 0 ||
+        PyModule_AddIntConstant(module, "GREENLET_USE_GC", 1) < 0 ||
+        PyModule_AddIntConstant(module, "GREENLET_USE_TRACING", 1) < 0 ||
+        PyModule_AddIntConstant(module, "GREENLET_USE_CONTEXT_VARS", 1) < 0 ||
+        PyModule_AddIntConstant(module, "GREENLET_USE_STANDARD_THREADING", 1) < 0 ||
+        PyModule_AddIntConstant(module, "CLOCKS_PER_SEC", CLOCKS_PER_SEC) < 0) {
+        return false;
+    }
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(names_on_type); i++) {
+        PyObject *value = PyObject_GetAttrString(module, names_on_type[i]);
+        if (value == NULL) {
+            return false;
+        }
+        int error = PyDict_SetItemString(PyGreenlet_Type.tp_dict, names_on_type[i], value);
+        Py_DECREF(value);
+        if (error < 0) {
+            return false;
+        }
+    }
+    PyType_Modified(&PyGreenlet_Type);
+    /* The name that compiled extensions ask for, whatever this package is installed as. */
+    PyObject *capsule = PyCapsule_New(gl_capi_table(), "greenlet._C_API", NULL);
+    if (capsule == NULL) {
+        return false;
+    }
+    int error = PyModule_AddObjectRef(module, "_C_API", capsule);
+    Py_DECREF(capsule);
+    return error == 0;
+}
+
+static int
+module_exec(PyObject *module)
+{
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError,
+                        "greenlane does not support subinterpreters: import it in the main "
+                        "interpreter only");
+        return -1;
+    }
+    if (PyType_Ready(&PyGreenlet_Type) < 0 || !make_constants() || !add_names(module)) {
+        return -1;
+    }
+    return 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, (void *)module_exec},
+    {0, NULL},
+};
+
+static struct PyModuleDef module_definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "greenlane._greenlet",
+    .m_doc = PyDoc_STR("Greenlets, each on a C stack of its own."),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+};
+
+PyMODINIT_FUNC
+PyInit__greenlet(void)
+{
+    return PyModuleDef_Init(&module_definition);
+}

@@ -1,0 +1,515 @@
+/* What the interpreter keeps per flow of control: the only file with a CPython version test.
+ *
+ * CPython has one *thread state* a thread. Some of its fields belong to the thread (the GIL, the
+ * profiler); the others describe the flow of control that is running: its innermost frame, how
+ * deep it is, the memory its frames lie in, the exception it is handling, its context. A greenlet
+ * switch exchanges the latter. Which they are differs by minor version; this file has one whole
+ * block for each, to be read, checked against a release and replaced as a unit. Every block
+ * defines the same names:
+ *
+ *   gl_pybase            what the interpreter points to for as long as the greenlet lives: the
+ *                        outermost exception item and, where there is one, the outermost cframe
+ *   gl_pystate           what a suspended greenlet keeps; lies in the C frame that suspended it
+ *   gl_pystate_save()    thread state -> gl_pystate
+ *   gl_pystate_load()    gl_pystate -> thread state
+ *   gl_pystate_begin()   makes the thread state that of a greenlet about to start: no frames, an
+ *                        empty C stack. The depth of Python calls goes on from the starter's,
+ *                        or greenlets that start greenlets without end would never be stopped
+ *   gl_pystate_abandon() frees what a suspended greenlet holds that will never run again
+ *   gl_pystate_frame()   new reference to the innermost Python frame of a suspended greenlet
+ *   gl_pybase_visit()    the references that a gl_pybase owns, for the garbage collector
+ *   gl_pybase_clear()    drops them
+ *   gl_tstate_get()      the current thread state; never fails while the GIL is held
+ *   gl_is_finalizing(), gl_error, gl_error_fetch(), gl_error_restore(), gl_error_drop()
+ *                        what their names say
+ *   gl_error_take_value() the exception being raised, which is no longer raised then; new reference
+ *   gl_resurrect()       tells the interpreter that an object in deallocation lives on
+ *
+ * Depth is kept as depth *used*: sys.setrecursionlimit() may change the limit meanwhile.
+ *
+ * Not in any block, and why: the exception being raised (curexc_*, current_exception) stays in the
+ * thread state across a switch, which is how throw() delivers it; `tracing`, profile and trace
+ * functions belong to the thread.
+ */
+#ifndef GREENLANE_PYSTATE_H
+#define GREENLANE_PYSTATE_H
+
+#include <Python.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef Py_GIL_DISABLED
+#error "greenlane: free-threaded CPython is not supported yet"
+#endif
+
+/* The Python stack ("data stack") of CPython 3.11 and later: frames are pushed on a chain of
+ * chunks. A greenlet's first chunk is memory of ours. CPython frees a chunk when the frame at the
+ * very start of it is popped; starting at the second slot keeps ours from ever being freed. */
+#if PY_VERSION_HEX >= 0x030B0000
+
+typedef struct {
+    _PyStackChunk *chunk;
+    PyObject **top;
+    PyObject **limit;
+} gl_datastack;
+
+static inline void
+gl_datastack_save(gl_datastack *saved, const PyThreadState *tstate)
+{
+    saved->chunk = tstate->datastack_chunk;
+    saved->top = tstate->datastack_top;
+    saved->limit = tstate->datastack_limit;
+}
+
+static inline void
+gl_datastack_load(const gl_datastack *saved, PyThreadState *tstate)
+{
+    tstate->datastack_chunk = saved->chunk;
+    tstate->datastack_top = saved->top;
+    tstate->datastack_limit = saved->limit;
+}
+
+static inline void
+gl_datastack_begin(PyThreadState *tstate, void *memory, size_t size)
+{
+    _PyStackChunk *chunk = memory;
+    chunk->previous = NULL;
+    chunk->size = size;
+    chunk->top = 0;
+    tstate->datastack_chunk = chunk;
+    tstate->datastack_top = &chunk->data[1];
+    tstate->datastack_limit = (PyObject **)((char *)chunk + size);
+}
+
+/* Frees the chunks that CPython added to ours: all but the last of the chain. For greenlets that
+ * will never run again; one that finishes has popped them itself. */
+static inline void
+gl_datastack_free(gl_datastack *saved)
+{
+    PyObjectArenaAllocator arena;
+    PyObject_GetArenaAllocator(&arena);
+    for (_PyStackChunk *chunk = saved->chunk; chunk != NULL && chunk->previous != NULL;) {
+        _PyStackChunk *previous = chunk->previous;
+        arena.free(arena.ctx, chunk, chunk->size);
+        chunk = previous;
+    }
+    saved->chunk = NULL;
+}
+
+#endif
+
+/* Py_VISIT for use outside of a tp_traverse function. */
+#define GL_VISIT(object)                                                                           \
+    do {                                                                                           \
+        if ((object) != NULL) {                                                                    \
+            int result = visit((PyObject *)(object), arg);                                         \
+            if (result != 0) {                                                                     \
+                return result;                                                                     \
+            }                                                                                      \
+        }                                                                                          \
+    } while (0)
+
+/* ---- CPython 3.11 ---------------------------------------------------------------------------- */
+#if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
+
+typedef struct {
+    _PyErr_StackItem exc_item;
+    _PyCFrame cframe;
+} gl_pybase;
+
+typedef struct {
+    _PyErr_StackItem *exc_info;
+    _PyCFrame *cframe;
+    gl_datastack datastack;
+    int recursion_depth;
+    int trash_delete_nesting;
+} gl_pystate;
+
+static inline void
+gl_pystate_save(gl_pystate *saved, const PyThreadState *tstate)
+{
+    saved->exc_info = tstate->exc_info;
+    saved->cframe = tstate->cframe;
+    gl_datastack_save(&saved->datastack, tstate);
+    saved->recursion_depth = tstate->recursion_limit - tstate->recursion_remaining;
+    saved->trash_delete_nesting = tstate->trash_delete_nesting;
+}
+
+static inline void
+gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
+{
+    /* Whether sys.settrace or sys.setprofile is on is a property of the thread, but the flag lies
+     * in the cframe: it comes along from the greenlet that we leave. */
+    uint8_t use_tracing = tstate->cframe->use_tracing;
+    tstate->exc_info = saved->exc_info;
+    tstate->cframe = saved->cframe;
+    tstate->cframe->use_tracing = use_tracing;
+    gl_datastack_load(&saved->datastack, tstate);
+    tstate->recursion_remaining = tstate->recursion_limit - saved->recursion_depth;
+    tstate->trash_delete_nesting = saved->trash_delete_nesting;
+}
+
+static inline void
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, void *chunk, size_t chunk_size)
+{
+    base->exc_item.exc_value = NULL;
+    base->exc_item.previous_item = NULL;
+    tstate->exc_info = &base->exc_item;
+    base->cframe.use_tracing = tstate->cframe->use_tracing;
+    base->cframe.current_frame = NULL;
+    base->cframe.previous = NULL;
+    tstate->cframe = &base->cframe;
+    gl_datastack_begin(tstate, chunk, chunk_size);
+    tstate->trash_delete_nesting = 0;
+}
+
+static inline void
+gl_pystate_abandon(gl_pystate *saved)
+{
+    gl_datastack_free(&saved->datastack);
+}
+
+/* PyThreadState_GetFrame() reads but the innermost frame: a blank thread state that has it serves
+ * for a greenlet that is not running, and keeps the real one out of harm's way. */
+static inline PyFrameObject *
+gl_pystate_frame(const gl_pystate *saved)
+{
+    _PyCFrame cframe = {.current_frame = saved->cframe->current_frame};
+    PyThreadState blank = {.cframe = &cframe};
+    /* The allocation of a frame object may collect garbage here and now, in this version. */
+    int collecting = PyGC_Disable();
+    PyFrameObject *frame = PyThreadState_GetFrame(&blank);
+    if (collecting) {
+        PyGC_Enable();
+    }
+    return frame;
+}
+
+static inline int
+gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
+{
+    GL_VISIT(base->exc_item.exc_value);
+    return 0;
+}
+
+static inline void
+gl_pybase_clear(gl_pybase *base)
+{
+    Py_CLEAR(base->exc_item.exc_value);
+}
+
+static inline PyThreadState *
+gl_tstate_get(void)
+{
+    return _PyThreadState_UncheckedGet();
+}
+
+static inline bool
+gl_is_finalizing(void)
+{
+    return _Py_IsFinalizing();
+}
+
+typedef struct {
+    PyObject *type, *value, *traceback;
+} gl_error;
+
+static inline void
+gl_error_fetch(gl_error *error)
+{
+    PyErr_Fetch(&error->type, &error->value, &error->traceback);
+}
+
+static inline void
+gl_error_restore(gl_error *error)
+{
+    PyErr_Restore(error->type, error->value, error->traceback);
+}
+
+static inline void
+gl_error_drop(gl_error *error)
+{
+    Py_XDECREF(error->type);
+    Py_XDECREF(error->value);
+    Py_XDECREF(error->traceback);
+}
+
+static inline PyObject *
+gl_error_take_value(void)
+{
+    gl_error error;
+    PyErr_Fetch(&error.type, &error.value, &error.traceback);
+    PyErr_NormalizeException(&error.type, &error.value, &error.traceback);
+    Py_DECREF(error.type);
+    Py_XDECREF(error.traceback);
+    return error.value;
+}
+
+static inline void
+gl_resurrect(PyObject *object, Py_ssize_t references)
+{
+    _Py_NewReference(object);
+#ifdef Py_REF_DEBUG
+    _Py_RefTotal--;
+#endif
+    Py_SET_REFCNT(object, references);
+}
+
+/* ---- CPython 3.12 ---------------------------------------------------------------------------- */
+#elif PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+
+typedef struct {
+    _PyErr_StackItem exc_item;
+    _PyCFrame cframe;
+} gl_pybase;
+
+typedef struct {
+    _PyErr_StackItem *exc_info;
+    _PyCFrame *cframe;
+    gl_datastack datastack;
+    int py_recursion_depth;
+    int c_recursion_remaining;
+    int trash_delete_nesting;
+} gl_pystate;
+
+static inline void
+gl_pystate_save(gl_pystate *saved, const PyThreadState *tstate)
+{
+    saved->exc_info = tstate->exc_info;
+    saved->cframe = tstate->cframe;
+    gl_datastack_save(&saved->datastack, tstate);
+    saved->py_recursion_depth = tstate->py_recursion_limit - tstate->py_recursion_remaining;
+    saved->c_recursion_remaining = tstate->c_recursion_remaining;
+    saved->trash_delete_nesting = tstate->trash.delete_nesting;
+}
+
+static inline void
+gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
+{
+    tstate->exc_info = saved->exc_info;
+    tstate->cframe = saved->cframe;
+    gl_datastack_load(&saved->datastack, tstate);
+    tstate->py_recursion_remaining = tstate->py_recursion_limit - saved->py_recursion_depth;
+    tstate->c_recursion_remaining = saved->c_recursion_remaining;
+    tstate->trash.delete_nesting = saved->trash_delete_nesting;
+}
+
+static inline void
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, void *chunk, size_t chunk_size)
+{
+    base->exc_item.exc_value = NULL;
+    base->exc_item.previous_item = NULL;
+    tstate->exc_info = &base->exc_item;
+    base->cframe.current_frame = NULL;
+    base->cframe.previous = NULL;
+    tstate->cframe = &base->cframe;
+    gl_datastack_begin(tstate, chunk, chunk_size);
+    tstate->c_recursion_remaining = C_RECURSION_LIMIT;
+    tstate->trash.delete_nesting = 0;
+}
+
+static inline void
+gl_pystate_abandon(gl_pystate *saved)
+{
+    gl_datastack_free(&saved->datastack);
+}
+
+static inline PyFrameObject *
+gl_pystate_frame(const gl_pystate *saved)
+{
+    /* See 3.11. In this version a collection waits until Python code runs again. */
+    _PyCFrame cframe = {.current_frame = saved->cframe->current_frame};
+    PyThreadState blank = {.cframe = &cframe};
+    return PyThreadState_GetFrame(&blank);
+}
+
+static inline int
+gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
+{
+    GL_VISIT(base->exc_item.exc_value);
+    return 0;
+}
+
+static inline void
+gl_pybase_clear(gl_pybase *base)
+{
+    Py_CLEAR(base->exc_item.exc_value);
+}
+
+static inline PyThreadState *
+gl_tstate_get(void)
+{
+    return _PyThreadState_UncheckedGet();
+}
+
+static inline bool
+gl_is_finalizing(void)
+{
+    return _Py_IsFinalizing();
+}
+
+typedef struct {
+    PyObject *exception;
+} gl_error;
+
+static inline void
+gl_error_fetch(gl_error *error)
+{
+    error->exception = PyErr_GetRaisedException();
+}
+
+static inline void
+gl_error_restore(gl_error *error)
+{
+    PyErr_SetRaisedException(error->exception);
+}
+
+static inline void
+gl_error_drop(gl_error *error)
+{
+    Py_XDECREF(error->exception);
+}
+
+static inline PyObject *
+gl_error_take_value(void)
+{
+    return PyErr_GetRaisedException();
+}
+
+static inline void
+gl_resurrect(PyObject *object, Py_ssize_t references)
+{
+    _Py_NewReferenceNoTotal(object);
+    Py_SET_REFCNT(object, references);
+}
+
+/* ---- CPython 3.13 ---------------------------------------------------------------------------- */
+#elif PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+
+typedef struct {
+    _PyErr_StackItem exc_item;
+} gl_pybase;
+
+typedef struct {
+    _PyErr_StackItem *exc_info;
+    struct _PyInterpreterFrame *current_frame;
+    gl_datastack datastack;
+    PyObject *delete_later; /* objects whose deallocation waits; linked, not counted */
+    int py_recursion_depth;
+    int c_recursion_remaining;
+} gl_pystate;
+
+static inline void
+gl_pystate_save(gl_pystate *saved, const PyThreadState *tstate)
+{
+    saved->exc_info = tstate->exc_info;
+    saved->current_frame = tstate->current_frame;
+    gl_datastack_save(&saved->datastack, tstate);
+    saved->delete_later = tstate->delete_later;
+    saved->py_recursion_depth = tstate->py_recursion_limit - tstate->py_recursion_remaining;
+    saved->c_recursion_remaining = tstate->c_recursion_remaining;
+}
+
+static inline void
+gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
+{
+    tstate->exc_info = saved->exc_info;
+    tstate->current_frame = saved->current_frame;
+    gl_datastack_load(&saved->datastack, tstate);
+    tstate->delete_later = saved->delete_later;
+    tstate->py_recursion_remaining = tstate->py_recursion_limit - saved->py_recursion_depth;
+    tstate->c_recursion_remaining = saved->c_recursion_remaining;
+}
+
+static inline void
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, void *chunk, size_t chunk_size)
+{
+    base->exc_item.exc_value = NULL;
+    base->exc_item.previous_item = NULL;
+    tstate->exc_info = &base->exc_item;
+    tstate->current_frame = NULL;
+    gl_datastack_begin(tstate, chunk, chunk_size);
+    tstate->c_recursion_remaining = Py_C_RECURSION_LIMIT;
+    tstate->delete_later = NULL;
+}
+
+static inline void
+gl_pystate_abandon(gl_pystate *saved)
+{
+    gl_datastack_free(&saved->datastack);
+}
+
+static inline PyFrameObject *
+gl_pystate_frame(const gl_pystate *saved)
+{
+    /* See 3.11. */
+    PyThreadState blank = {.current_frame = saved->current_frame};
+    return PyThreadState_GetFrame(&blank);
+}
+
+static inline int
+gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
+{
+    GL_VISIT(base->exc_item.exc_value);
+    return 0;
+}
+
+static inline void
+gl_pybase_clear(gl_pybase *base)
+{
+    Py_CLEAR(base->exc_item.exc_value);
+}
+
+static inline PyThreadState *
+gl_tstate_get(void)
+{
+    return PyThreadState_GetUnchecked();
+}
+
+static inline bool
+gl_is_finalizing(void)
+{
+    return Py_IsFinalizing();
+}
+
+typedef struct {
+    PyObject *exception;
+} gl_error;
+
+static inline void
+gl_error_fetch(gl_error *error)
+{
+    error->exception = PyErr_GetRaisedException();
+}
+
+static inline void
+gl_error_restore(gl_error *error)
+{
+    PyErr_SetRaisedException(error->exception);
+}
+
+static inline void
+gl_error_drop(gl_error *error)
+{
+    Py_XDECREF(error->exception);
+}
+
+static inline PyObject *
+gl_error_take_value(void)
+{
+    return PyErr_GetRaisedException();
+}
+
+static inline void
+gl_resurrect(PyObject *object, Py_ssize_t references)
+{
+    _Py_NewReferenceNoTotal(object);
+    Py_SET_REFCNT(object, references);
+}
+
+#else
+#error "greenlane: this version of CPython is not supported; see the table in README.md"
+#endif
+
+#endif

@@ -1,0 +1,183 @@
+/* What is kept per thread, and how it comes and goes.
+ *
+ * A gl_thread belongs to one Python thread state. The thread state's dictionary holds a capsule, the
+ * *guard*; when the thread exits, CPython clears the dictionary, with the GIL held and mostly from
+ * the thread itself, and the guard's destructor retires the record. No lock, no pending call and no
+ * thread-exit hook of the C library is needed.
+ *
+ * A thread-local pointer finds the record quickly. It is a hint: a program may change thread states
+ * under us (PyThreadState_Swap), so the pointer is believed only when the record it leads to names
+ * the current thread state. Records are counted and the pointer holds a count, so that a stale hint
+ * leads to valid memory.
+ */
+#include "greenlet.h"
+
+#if defined(__GLIBC__)
+/* One instruction instead of a call; glibc keeps room for this in modules loaded late. */
+#define GL_TLS_MODEL __attribute__((tls_model("initial-exec")))
+#else
+#define GL_TLS_MODEL
+#endif
+
+static _Thread_local gl_thread *thread_hint GL_TLS_MODEL;
+
+static size_t main_greenlet_count;
+
+static const char guard_name[] = "greenlane.thread";
+
+void
+gl_thread_retain(gl_thread *thread)
+{
+    thread->references++;
+}
+
+void
+gl_thread_release(gl_thread *thread)
+{
+    if (--thread->references == 0) {
+        PyMem_RawFree(thread->deferred);
+        PyMem_RawFree(thread);
+    }
+}
+
+static void
+set_hint(gl_thread *thread)
+{
+    gl_thread *previous = thread_hint;
+    if (thread != NULL) {
+        gl_thread_retain(thread);
+    }
+    thread_hint = thread;
+    if (previous != NULL) {
+        gl_thread_release(previous);
+    }
+}
+
+/* The thread state is going away: nothing of this thread will run again. Called with the GIL held
+ * by whoever clears the thread state: the thread itself, or the survivor of a fork. */
+static void
+retire(PyObject *guard)
+{
+    gl_thread *thread = PyCapsule_GetPointer(guard, guard_name);
+    gl_error pending;
+    gl_error_fetch(&pending);
+
+    thread->tstate = NULL;
+    PyGreenlet *main = thread->main;
+    PyGreenlet *current = thread->current;
+    thread->main = thread->current = NULL;
+    main->pimpl->status = GL_DEAD;
+    main_greenlet_count--;
+
+    /* From here on Python code can run; the record already says that the thread is gone, so what
+     * was deferred is freed without running. */
+    gl_thread_drain_deferred(thread);
+    Py_CLEAR(thread->tracer);
+    Py_DECREF(main);
+    Py_DECREF(current);
+    gl_free_spare(thread);
+    gl_lane_pool_close(&thread->lanes);
+    if (thread_hint == thread) {
+        set_hint(NULL);
+    }
+    gl_thread_release(thread);
+
+    gl_error_restore(&pending);
+}
+
+/* Makes the record of the calling thread and hangs the guard into its thread state. */
+static gl_thread *
+enrol(PyObject *thread_dict, PyThreadState *tstate)
+{
+    gl_thread *thread = PyMem_RawCalloc(1, sizeof *thread);
+    if (thread == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    thread->references = 1; /* the guard's */
+    PyGreenlet *main = gl_new_main(thread);
+    if (main == NULL) {
+        gl_thread_release(thread);
+        return NULL;
+    }
+    thread->main = main;
+    thread->current = (PyGreenlet *)Py_NewRef((PyObject *)main);
+    thread->tstate = tstate;
+    main_greenlet_count++;
+    PyObject *guard = PyCapsule_New(thread, guard_name, retire);
+    if (guard == NULL) {
+        main_greenlet_count--;
+        thread->tstate = NULL;
+        Py_CLEAR(thread->current);
+        Py_CLEAR(thread->main);
+        gl_thread_release(thread);
+        return NULL;
+    }
+    int error = PyDict_SetItemString(thread_dict, guard_name, guard);
+    Py_DECREF(guard); /* on error this retires the record */
+    return error == 0 ? thread : NULL;
+}
+
+gl_thread *
+gl_thread_known(void)
+{
+    gl_thread *thread = thread_hint;
+    return thread != NULL && thread->tstate == gl_tstate_get() ? thread : NULL;
+}
+
+gl_thread *
+gl_thread_current(void)
+{
+    gl_thread *thread = gl_thread_known();
+    if (GL_LIKELY(thread != NULL)) {
+        return thread;
+    }
+    PyObject *thread_dict = PyThreadState_GetDict(); /* borrowed */
+    if (thread_dict == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    PyObject *guard = PyDict_GetItemString(thread_dict, guard_name); /* borrowed */
+    thread = guard != NULL ? PyCapsule_GetPointer(guard, guard_name) : enrol(thread_dict, gl_tstate_get());
+    if (thread != NULL) {
+        set_hint(thread);
+    }
+    return thread;
+}
+
+void
+gl_thread_defer(gl_thread *thread, PyGreenlet *greenlet)
+{
+    Py_INCREF(greenlet);
+    if (thread->deferred_count == thread->deferred_capacity) {
+        size_t capacity = thread->deferred_capacity > 0 ? 2 * thread->deferred_capacity : 8;
+        PyGreenlet **deferred =
+            PyMem_RawRealloc(thread->deferred, capacity * sizeof(PyGreenlet *));
+        if (deferred == NULL) {
+            return; /* leaked: there is no caller that could be told */
+        }
+        thread->deferred = deferred;
+        thread->deferred_capacity = capacity;
+    }
+    thread->deferred[thread->deferred_count++] = greenlet;
+}
+
+void
+gl_thread_drain_deferred(gl_thread *thread)
+{
+    if (GL_LIKELY(thread->deferred_count == 0)) {
+        return;
+    }
+    gl_error pending;
+    gl_error_fetch(&pending);
+    while (thread->deferred_count > 0) {
+        Py_DECREF(thread->deferred[--thread->deferred_count]);
+    }
+    gl_error_restore(&pending);
+}
+
+size_t
+gl_count_main_greenlets(void)
+{
+    return main_greenlet_count;
+}

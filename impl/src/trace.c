@@ -1,0 +1,56 @@
+/* The tracer: a callable per thread that is told of every arrival of control.
+ *
+ * It runs in the greenlet that control arrived in, as callback(event, (origin, target)), with
+ * event "switch" or "throw". If it raises, it is removed, and its exception takes the place of
+ * what was to be delivered. */
+#include "greenlet.h"
+
+static PyObject *
+call_tracer(PyObject *tracer, PyObject *event, PyGreenlet *origin, PyGreenlet *target)
+{
+    PyObject *pair = PyTuple_Pack(2, origin, target);
+    if (pair == NULL) {
+        return NULL;
+    }
+    /* sys.settrace() and sys.setprofile() do not see the tracer at work. */
+    PyThreadState *tstate = gl_tstate_get();
+    PyThreadState_EnterTracing(tstate);
+    PyObject *result = PyObject_CallFunctionObjArgs(tracer, event, pair, NULL);
+    PyThreadState_LeaveTracing(tstate);
+    Py_DECREF(pair);
+    return result;
+}
+
+PyObject *
+gl_trace(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, PyObject *value)
+{
+    gl_error pending;
+    if (value == NULL) {
+        gl_error_fetch(&pending);
+    }
+    PyObject *tracer = Py_NewRef(thread->tracer);
+    PyObject *event = value != NULL ? gl_module.str_switch : gl_module.str_throw;
+    PyObject *result = call_tracer(tracer, event, origin, target);
+    Py_DECREF(tracer);
+    if (result == NULL) {
+        Py_CLEAR(thread->tracer);
+        if (value == NULL) {
+            gl_error_drop(&pending);
+        }
+        Py_XDECREF(value);
+        return NULL;
+    }
+    Py_DECREF(result);
+    if (value == NULL) {
+        gl_error_restore(&pending);
+    }
+    return value;
+}
+
+PyObject *
+gl_settrace(gl_thread *thread, PyObject *tracer)
+{
+    PyObject *previous = thread->tracer;
+    thread->tracer = tracer == Py_None ? NULL : Py_NewRef(tracer);
+    return previous != NULL ? previous : Py_NewRef(Py_None);
+}

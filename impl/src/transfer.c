@@ -1,0 +1,648 @@
+/* Transfer of control: switch, throw, start and death of greenlets.
+ *
+ * The life of one switch, from A to a suspended B of the same thread:
+ *
+ *   1. resolve   A looks for the greenlet that will really run: dead ones are skipped for their
+ *                parents. Errors are raised here, in A, before anything has changed.
+ *   2. depart    A stores what the interpreter knows of it (gl_pystate) in a C frame of its own,
+ *                and leaves a parcel in the thread's record: who comes (origin), with what (value;
+ *                NULL means that the pending exception is to be raised).
+ *   3. swap      gl_context_switch() saves A's registers on A's stack and loads B's.
+ *   4. arrive    B, in the very function where it once departed, loads its gl_pystate, takes the
+ *                parcel, reports to the tracer, drops the reference to A and returns the value.
+ *
+ * Between depart and the end of loading in arrive, the thread state describes neither greenlet:
+ * nothing there may run Python code, which means no allocation of Python objects, no dropping of
+ * references, no tracer. All of that comes before 2 or after the loading in 4.
+ *
+ * Whatever may run Python code (looking up `run`, packing arguments, where a collection may start)
+ * may also switch. So it is done first, and 1 is repeated after it until nothing has changed.
+ *
+ * A greenlet that starts has no suspension to arrive in: start() acquires a lane, and
+ * run_greenlet() is the first function on it. A greenlet that ends does not depart: finish() finds
+ * who continues, and returns to the assembly code, which loads that greenlet's registers.
+ *
+ * References: a thread owns one to its current greenlet. Departing turns it into the parcel's
+ * `origin`; the arriving greenlet drops it when its own state is loaded, and that may well be the
+ * last reference to the origin, which is then killed like any other.
+ */
+#include "greenlet.h"
+
+#include "context/switch.h"
+
+/* ---- Who will run ---------------------------------------------------------------------------- */
+
+gl_thread *
+gl_lineage(PyGreenlet *greenlet)
+{
+    for (; greenlet != NULL; greenlet = greenlet->pimpl->parent) {
+        if (greenlet->pimpl->thread != NULL) {
+            return greenlet->pimpl->thread;
+        }
+    }
+    return NULL;
+}
+
+/* Raises greenlet.error unless `greenlet` belongs to `thread`, the calling one. */
+static bool
+check_thread(gl_thread *thread, PyGreenlet *greenlet)
+{
+    gl_thread *owner = gl_lineage(greenlet);
+    if (GL_LIKELY(owner == thread)) {
+        return true;
+    }
+    if (owner == NULL) {
+        PyErr_SetString(gl_module.error, "cannot switch to a garbage collected greenlet");
+    }
+    else if (owner->tstate == NULL) {
+        PyErr_SetString(gl_module.error,
+                        "cannot switch to a different thread (which happens to have exited)");
+    }
+    else {
+        PyErr_Format(gl_module.error,
+                     "Cannot switch to a different thread\n\tCurrent:  %R\n\tExpected: %R",
+                     thread->main, owner->main);
+    }
+    return false;
+}
+
+/* The greenlet that runs when somebody switches to `greenlet`: itself, or the nearest ancestor
+ * that is not dead. Borrowed; NULL with greenlet.error. Runs Python code only on error. */
+static PyGreenlet *
+resolve(gl_thread *thread, PyGreenlet *greenlet)
+{
+    if (!check_thread(thread, greenlet)) {
+        return NULL;
+    }
+    PyGreenlet *target = greenlet;
+    while (target != NULL && target->pimpl->status == GL_DEAD) {
+        target = target->pimpl->parent;
+    }
+    if (target == NULL) {
+        PyErr_SetString(gl_module.error, "cannot switch to a garbage collected greenlet");
+        return NULL;
+    }
+    /* Only a greenlet that was not started can have got an ancestor in another thread. */
+    if (target->pimpl->status == GL_NEW && target != greenlet && !check_thread(thread, target)) {
+        return NULL;
+    }
+    return target;
+}
+
+/* Looks up `run`. New reference; NULL with an exception, in place of the pending one if there is
+ * one. Runs Python code for subclasses. */
+static PyObject *
+lookup_run(PyGreenlet *target)
+{
+    if (GL_LIKELY(Py_IS_TYPE(target, &PyGreenlet_Type) && target->pimpl->run != NULL)) {
+        return Py_NewRef(target->pimpl->run);
+    }
+    gl_error pending;
+    gl_error_fetch(&pending);
+    PyObject *run = PyObject_GetAttr((PyObject *)target, gl_module.str_run);
+    if (run == NULL) {
+        gl_error_drop(&pending);
+        return NULL;
+    }
+    gl_error_restore(&pending);
+    return run;
+}
+
+/* What can be done with the greenlet that a switch leads to. */
+typedef enum { GL_NOTHING, GL_RESUME, GL_START } gl_choice;
+
+/* Finds out who runs when somebody switches to `greenlet`: *target, a new reference; and if it must
+ * be started, what it calls: *run, a new reference. When this returns, nothing has changed since
+ * the decision; it stays true until Python code runs. GL_NOTHING comes with an exception. */
+static gl_choice
+choose(gl_thread *thread, PyGreenlet *greenlet, PyGreenlet **target, PyObject **run)
+{
+    for (;;) {
+        *target = resolve(thread, greenlet);
+        if (*target == NULL) {
+            return GL_NOTHING;
+        }
+        Py_INCREF(*target);
+        if ((*target)->pimpl->status != GL_NEW) {
+            return GL_RESUME;
+        }
+        *run = lookup_run(*target);
+        /* The lookup may have started the greenlet, or moved it to another thread. */
+        if (*run != NULL && (*target)->pimpl->status == GL_NEW && check_thread(thread, *target)) {
+            return GL_START;
+        }
+        bool failed = *run == NULL || (*target)->pimpl->status == GL_NEW;
+        Py_XDECREF(*run);
+        Py_DECREF(*target);
+        if (failed) {
+            return GL_NOTHING;
+        }
+    }
+}
+
+/* ---- Between two greenlets --------------------------------------------------------------------*/
+
+/* Moves the running greenlet's context from the thread state to the greenlet. */
+static inline void
+store_context(gl_core *core, const PyThreadState *tstate)
+{
+    core->context = tstate->context;
+}
+
+static inline void
+load_context(gl_core *core, PyThreadState *tstate)
+{
+    /* The thread state still shows the context of the greenlet that departed. The version tells
+     * caches of context variables that it is another one. */
+    if (tstate->context != core->context) {
+        tstate->context = core->context;
+        tstate->context_ver++;
+    }
+    core->context = NULL;
+}
+
+/* Writes the parcel and makes `target` the current greenlet. Takes both references. */
+static inline void
+hand_over(gl_thread *thread, PyGreenlet *target, PyObject *value)
+{
+    thread->origin = thread->current;
+    thread->value = value;
+    thread->current = target;
+}
+
+static inline void
+depart(gl_thread *thread, PyThreadState *tstate, gl_suspension *here)
+{
+    gl_core *core = thread->current->pimpl;
+    gl_pystate_save(&here->pystate, tstate);
+    store_context(core, tstate);
+    core->suspension = here;
+    core->status = GL_SUSPENDED;
+}
+
+static inline PyObject *
+arrive(gl_thread *thread, PyThreadState *tstate, const gl_suspension *here)
+{
+    gl_core *core = thread->current->pimpl;
+    gl_pystate_load(&here->pystate, tstate);
+    load_context(core, tstate);
+    core->status = GL_RUNNING;
+    core->suspension = NULL;
+
+    /* The state is whole: from here on Python code may run. */
+    PyGreenlet *origin = thread->origin;
+    PyObject *value = thread->value;
+    if (GL_UNLIKELY(thread->tracer != NULL)) {
+        value = gl_trace(thread, origin, thread->current, value);
+    }
+    Py_DECREF(origin);
+    return value;
+}
+
+/* What a switch will read first when it is back on this stack, and what the interpreter will. The
+ * stack is laid out downwards from the suspension, and its lines may long have left the cache. */
+static inline void
+prefetch(const gl_suspension *there)
+{
+    const char *stack = there->sp;
+    for (size_t line = 0; line < 8; line++) {
+        __builtin_prefetch(stack + 64 * line);
+    }
+}
+
+/* Continues a suspended greenlet. Takes the references to `target` and `value`. */
+static PyObject *
+resume(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *value)
+{
+    gl_suspension *there = target->pimpl->suspension;
+    gl_suspension here;
+    prefetch(there);
+    depart(thread, tstate, &here);
+    hand_over(thread, target, value);
+    gl_context_switch(&here.sp, there->sp);
+    return arrive(thread, tstate, &here);
+}
+
+/* ---- The first switch ------------------------------------------------------------------------ */
+
+/* Up to this many arguments of a first switch are carried on the stack. */
+#define GL_FEW_ARGUMENTS 6
+
+/* What a new greenlet gets from its starter. Owns its references. */
+typedef struct {
+    gl_thread *thread;
+    PyObject *run;
+    PyObject **args;   /* `few`, or allocated; args[-1] may be used by the callee */
+    Py_ssize_t nargs;  /* positional ones */
+    Py_ssize_t total;  /* with those named by kwnames; -1: raise the pending exception instead */
+    PyObject *kwnames; /* or NULL */
+    PyObject *unused_run; /* what `run` was set to, if the lookup found something else */
+    PyObject *few[1 + GL_FEW_ARGUMENTS];
+} gl_launch;
+
+/* Copies the arguments: they lie on the stack of the starter, which may go on before the callee
+ * has read them. */
+static bool
+launch_take_arguments(gl_launch *launch, const gl_arguments *arguments)
+{
+    launch->nargs = arguments->nargs;
+    launch->kwnames = arguments->kwnames;
+    launch->total = launch->nargs;
+    if (launch->kwnames != NULL) {
+        launch->total += PyTuple_GET_SIZE(launch->kwnames);
+    }
+    PyObject **room = launch->few;
+    if (launch->total > GL_FEW_ARGUMENTS) {
+        room = PyMem_New(PyObject *, (size_t)launch->total + 1);
+        if (room == NULL) {
+            PyErr_NoMemory();
+            return false;
+        }
+    }
+    launch->args = room + 1;
+    for (Py_ssize_t i = 0; i < launch->total; i++) {
+        launch->args[i] = Py_NewRef(arguments->args[i]);
+    }
+    Py_XINCREF(launch->kwnames);
+    return true;
+}
+
+static void
+launch_drop_arguments(gl_launch *launch)
+{
+    if (launch->total < 0) {
+        return;
+    }
+    for (Py_ssize_t i = 0; i < launch->total; i++) {
+        Py_DECREF(launch->args[i]);
+    }
+    Py_XDECREF(launch->kwnames);
+    if (launch->total > GL_FEW_ARGUMENTS) {
+        PyMem_Free(launch->args - 1);
+    }
+}
+
+static void *finish(gl_thread *thread, PyObject *result);
+
+/* The first function on a lane. */
+static void *
+run_greenlet(void *argument)
+{
+    /* The starter's frame is ours to read only until the starter goes on. */
+    gl_launch launch = *(const gl_launch *)argument;
+    if (launch.total >= 0 && launch.total <= GL_FEW_ARGUMENTS) {
+        launch.args = launch.few + 1;
+    }
+    gl_thread *thread = launch.thread;
+    PyGreenlet *self = thread->current; /* the thread's reference lasts until finish() */
+    PyGreenlet *origin = thread->origin;
+    bool throwing = launch.total < 0;
+
+    if (GL_UNLIKELY(thread->tracer != NULL)) {
+        /* gl_trace() wants a value only to tell a switch from a throw. */
+        PyObject *value = throwing ? NULL : Py_NewRef(Py_None);
+        value = gl_trace(thread, origin, self, value);
+        if (value != NULL) {
+            Py_DECREF(value);
+        }
+        else if (!throwing) {
+            launch_drop_arguments(&launch);
+            throwing = true;
+        }
+    }
+    Py_DECREF(origin);
+    Py_XDECREF(launch.unused_run);
+
+    PyObject *result = NULL;
+    if (!throwing) {
+        size_t flags = (size_t)launch.nargs | PY_VECTORCALL_ARGUMENTS_OFFSET;
+        result = PyObject_Vectorcall(launch.run, launch.args, flags, launch.kwnames);
+        launch_drop_arguments(&launch);
+    }
+    Py_CLEAR(self->pimpl->run);
+    return finish(thread, result);
+}
+
+/* Gets ready what `target` needs to start. Takes the reference to `run`. `arguments` is NULL if the
+ * pending exception is to be raised instead of calling it. Runs no Python code. False with an
+ * exception, and nothing has changed. */
+static bool
+prepare(gl_launch *launch, gl_thread *thread, PyGreenlet *target, PyObject *run,
+        const gl_arguments *arguments)
+{
+    launch->thread = thread;
+    launch->run = run;
+    if (arguments == NULL) {
+        launch->total = -1;
+    }
+    else if (!launch_take_arguments(launch, arguments)) {
+        Py_DECREF(run);
+        return false;
+    }
+    gl_lane *lane = gl_lane_acquire(&thread->lanes);
+    if (lane == NULL) {
+        launch_drop_arguments(launch);
+        Py_DECREF(run);
+        PyErr_SetString(PyExc_MemoryError, "no memory for the C stack of another greenlet");
+        return false;
+    }
+    target->pimpl->lane = lane;
+    return true;
+}
+
+/* Makes the thread state that of `target`, which is about to run for the first time. */
+static void
+begin(gl_launch *launch, PyThreadState *tstate, PyGreenlet *target)
+{
+    gl_core *core = target->pimpl;
+    launch->unused_run = core->run;
+    core->run = launch->run; /* visible to the garbage collector while it runs */
+    core->status = GL_RUNNING;
+    core->thread = launch->thread;
+    gl_thread_retain(core->thread);
+    size_t size;
+    void *chunk = gl_lane_tail(core->lane, &size);
+    gl_pystate_begin(tstate, &core->base, chunk, size);
+    load_context(core, tstate);
+}
+
+/* Starts a greenlet. Takes the reference to `target` and what the launch owns. */
+static PyObject *
+start(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, gl_launch *launch)
+{
+    gl_suspension here;
+    depart(thread, tstate, &here);
+    hand_over(thread, target, NULL);
+    begin(launch, tstate, target);
+    gl_context_start(&here.sp, gl_lane_top(target->pimpl->lane), run_greenlet, launch);
+    return arrive(thread, tstate, &here);
+}
+
+/* ---- Death ----------------------------------------------------------------------------------- */
+
+/* The last that a greenlet does before another one continues on another stack. Its lane is back in
+ * the pool while it still runs on it: nobody can acquire it before it has been left. */
+static void
+depart_for_good(gl_thread *thread, PyThreadState *tstate)
+{
+    gl_core *core = thread->current->pimpl;
+    store_context(core, tstate);
+    core->status = GL_DEAD;
+    gl_lane *lane = core->lane;
+    core->lane = NULL;
+    gl_lane_release(&thread->lanes, lane);
+}
+
+/* Drops a reference without running Python code now. */
+static void
+drop_quietly(gl_thread *thread, PyGreenlet *greenlet)
+{
+    if (Py_REFCNT(greenlet) == 1) {
+        gl_thread_defer(thread, greenlet);
+    }
+    Py_DECREF(greenlet);
+}
+
+/* The end of the current greenlet: sends `result` (taken), or the pending exception if it is NULL,
+ * to the parent. Returns the stack pointer of the greenlet that continues. If an ancestor cannot be
+ * switched to, the error goes on to the next one. */
+static void *
+finish(gl_thread *thread, PyObject *result)
+{
+    PyThreadState *tstate = thread->tstate;
+    gl_core *core = thread->current->pimpl;
+
+    if (result == NULL && PyErr_ExceptionMatches(gl_module.greenlet_exit)) {
+        result = gl_error_take_value();
+    }
+    core->status = GL_DEAD;
+    PyGreenlet *heir = (PyGreenlet *)Py_XNewRef((PyObject *)core->parent);
+    while (heir != NULL) {
+        PyGreenlet *target;
+        PyObject *run;
+        gl_choice choice = choose(thread, heir, &target, &run);
+        if (choice == GL_RESUME) {
+            drop_quietly(thread, heir);
+            depart_for_good(thread, tstate);
+            hand_over(thread, target, result);
+            return target->pimpl->suspension->sp;
+        }
+        gl_launch launch;
+        const gl_arguments arguments = {.args = &result, .nargs = 1};
+        if (choice == GL_START) {
+            if (prepare(&launch, thread, target, run, result != NULL ? &arguments : NULL)) {
+                Py_XDECREF(result); /* the launch has its own reference */
+                drop_quietly(thread, heir);
+                depart_for_good(thread, tstate);
+                hand_over(thread, target, NULL);
+                begin(&launch, tstate, target);
+                void *never_resumed;
+                gl_context_start(&never_resumed, gl_lane_top(target->pimpl->lane), run_greenlet,
+                                 &launch);
+                Py_UNREACHABLE();
+            }
+            Py_DECREF(target);
+        }
+        Py_CLEAR(result);
+        PyGreenlet *next = (PyGreenlet *)Py_XNewRef((PyObject *)heir->pimpl->parent);
+        Py_DECREF(heir);
+        heir = next;
+    }
+    PyErr_WriteUnraisable((PyObject *)thread->current);
+    Py_FatalError("greenlane: a greenlet has ended and none of its ancestors can continue");
+}
+
+void
+gl_abandon(PyGreenlet *greenlet)
+{
+    gl_core *core = greenlet->pimpl;
+    if (core->lane != NULL) {
+        gl_pystate_abandon(&core->suspension->pystate);
+        if (core->thread->tstate != NULL) {
+            gl_lane_release(&core->thread->lanes, core->lane);
+        }
+        else {
+            gl_lane_unmap(core->lane);
+        }
+        core->lane = NULL;
+    }
+    core->suspension = NULL;
+    core->status = GL_DEAD;
+}
+
+/* ---- The ways in ----------------------------------------------------------------------------- */
+
+/* The value that a suspended switch() returns for these arguments. */
+static PyObject *
+pack(const gl_arguments *arguments)
+{
+    Py_ssize_t nargs = arguments->nargs;
+    PyObject *kwnames = arguments->kwnames;
+    PyObject *const *args = arguments->args;
+    if (kwnames == NULL && nargs == 1) {
+        return Py_NewRef(args[0]);
+    }
+    PyObject *positional = Py_NewRef(gl_module.empty_tuple);
+    if (nargs > 0) {
+        Py_SETREF(positional, PyTuple_New(nargs));
+        if (positional == NULL) {
+            return NULL;
+        }
+        for (Py_ssize_t i = 0; i < nargs; i++) {
+            PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
+        }
+    }
+    if (kwnames == NULL) {
+        return positional;
+    }
+    PyObject *named = PyDict_New();
+    for (Py_ssize_t i = 0; named != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
+        if (PyDict_SetItem(named, PyTuple_GET_ITEM(kwnames, i), args[nargs + i]) < 0) {
+            Py_CLEAR(named);
+        }
+    }
+    PyObject *value = named;
+    if (named != NULL && nargs > 0) {
+        value = PyTuple_Pack(2, positional, named);
+        Py_DECREF(named);
+    }
+    Py_DECREF(positional);
+    return value;
+}
+
+/* Switches to `greenlet`, or to whoever runs in its place, with these arguments, or with the
+ * pending exception if they are NULL. */
+static PyObject *
+deliver(PyGreenlet *greenlet, const gl_arguments *arguments)
+{
+    gl_thread *thread = gl_thread_current();
+    if (thread == NULL) {
+        return NULL;
+    }
+    gl_thread_drain_deferred(thread);
+    PyThreadState *tstate = thread->tstate;
+    PyObject *value = NULL;
+    for (;;) {
+        PyGreenlet *target;
+        PyObject *run;
+        gl_choice choice = choose(thread, greenlet, &target, &run);
+        if (choice == GL_NOTHING) {
+            Py_XDECREF(value);
+            return NULL;
+        }
+        if (choice == GL_START) {
+            Py_XDECREF(value);
+            gl_launch launch;
+            if (!prepare(&launch, thread, target, run, arguments)) {
+                Py_DECREF(target);
+                return NULL;
+            }
+            return start(thread, tstate, target, &launch);
+        }
+        if (arguments != NULL && value == NULL) {
+            /* Packing may run Python code: decide again after it. */
+            Py_DECREF(target);
+            value = pack(arguments);
+            if (value == NULL) {
+                return NULL;
+            }
+            continue;
+        }
+        if (target == thread->current) {
+            Py_DECREF(target);
+            return thread->tracer == NULL ? value
+                                          : gl_trace(thread, thread->current, target, value);
+        }
+        return resume(thread, tstate, target, value);
+    }
+}
+
+PyObject *
+gl_switch(PyGreenlet *greenlet, const gl_arguments *arguments)
+{
+    /* The common case, in as few steps as possible: no argument or one, sent to a suspended
+     * greenlet of this thread. */
+    gl_core *core = greenlet->pimpl;
+    if (GL_LIKELY(core->status == GL_SUSPENDED && arguments->nargs <= 1 &&
+                  arguments->kwnames == NULL)) {
+        gl_thread *thread = core->thread;
+        PyThreadState *tstate = gl_tstate_get();
+        if (GL_LIKELY(thread->tstate == tstate && thread->deferred_count == 0)) {
+            PyObject *value = arguments->nargs ? arguments->args[0] : gl_module.empty_tuple;
+            Py_INCREF(greenlet);
+            return resume(thread, tstate, greenlet, Py_NewRef(value));
+        }
+    }
+    return deliver(greenlet, arguments);
+}
+
+/* Raises what throw() was given, by the rules of the `raise` statement. Always returns with an
+ * exception; true if it is the one asked for. */
+static bool
+raise_thrown(PyObject *type, PyObject *value, PyObject *traceback)
+{
+    if (traceback == Py_None) {
+        traceback = NULL;
+    }
+    if (traceback != NULL && !PyTraceBack_Check(traceback)) {
+        PyErr_SetString(PyExc_TypeError, "throw() third argument must be a traceback object");
+        return false;
+    }
+    if (PyExceptionClass_Check(type)) {
+        Py_INCREF(type);
+        Py_XINCREF(value);
+        Py_XINCREF(traceback);
+        PyErr_NormalizeException(&type, &value, &traceback);
+        PyErr_Restore(type, value, traceback);
+        return true;
+    }
+    if (!PyExceptionInstance_Check(type)) {
+        PyErr_Format(PyExc_TypeError, "exceptions must be classes, or instances, not %s",
+                     Py_TYPE(type)->tp_name);
+        return false;
+    }
+    if (value != NULL && value != Py_None) {
+        PyErr_SetString(PyExc_TypeError, "instance exception may not have a separate value");
+        return false;
+    }
+    PyErr_Restore(Py_NewRef(PyExceptionInstance_Class(type)), Py_NewRef(type),
+                  Py_XNewRef(traceback));
+    return true;
+}
+
+PyObject *
+gl_throw(PyGreenlet *greenlet, PyObject *type, PyObject *value, PyObject *traceback)
+{
+    if (!raise_thrown(type, value, traceback)) {
+        return NULL;
+    }
+    if (greenlet->pimpl->status != GL_DEAD ||
+        !PyErr_ExceptionMatches(gl_module.greenlet_exit)) {
+        return deliver(greenlet, NULL);
+    }
+    /* GreenletExit thrown into a dead greenlet is what that greenlet returns to its parent. */
+    PyObject *exit = gl_error_take_value();
+    PyObject *result = deliver(greenlet, &(gl_arguments){.args = &exit, .nargs = 1});
+    Py_DECREF(exit);
+    return result;
+}
+
+void
+gl_kill(PyGreenlet *greenlet)
+{
+    gl_core *core = greenlet->pimpl;
+    gl_thread *thread = core->thread;
+    PyGreenlet *parent = core->parent;
+    core->parent = (PyGreenlet *)Py_NewRef((PyObject *)thread->current);
+    PyErr_SetString(gl_module.greenlet_exit,
+                    "Killing the greenlet because all references have vanished.");
+    Py_INCREF(greenlet);
+    PyObject *result = resume(thread, thread->tstate, greenlet, NULL);
+    if (result == NULL) {
+        PyErr_WriteUnraisable((PyObject *)greenlet);
+    }
+    Py_XDECREF(result);
+    PyGreenlet *interim = core->parent;
+    core->parent = parent;
+    Py_XDECREF(interim);
+}
