@@ -80,9 +80,7 @@ def summarise(results: Results) -> list[Group]:
 
     groups: dict[str, Group] = {}
     for benchmark in results.benchmarks:
-        cells = {
-            label: _cell(by_key.get((benchmark["id"], label), [])) for label in results.labels
-        }
+        cells = {label: _cell(by_key.get((benchmark["id"], label), [])) for label in results.labels}
         minima = {
             label: {s.pair: min(s.values) for s in by_key[benchmark["id"], label]}
             for label, cell in cells.items()

@@ -83,11 +83,16 @@ def render(results: Results) -> str:
     lines = [heads]
     for group in summarise(results):
         lines.extend(_lines(group, labels, others))
-    widths = [max(len(line[i]) for line in lines if len(line) > i > 0) for i in range(1, len(heads))]
+    widths = [
+        max(len(line[i]) for line in lines if len(line) > i > 0) for i in range(1, len(heads))
+    ]
     first = max(len(line[0]) for line in lines)
     return "\n".join(
         "  ".join(
-            [line[0].ljust(first), *(text.rjust(w) for text, w in zip(line[1:], widths, strict=False))]
+            [
+                line[0].ljust(first),
+                *(text.rjust(w) for text, w in zip(line[1:], widths, strict=False)),
+            ]
         ).rstrip()
         for line in lines
     )

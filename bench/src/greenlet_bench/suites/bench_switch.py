@@ -88,7 +88,10 @@ def bench_c_50(measure: Any, impl: Implementation) -> None:
             exchange()
         return exchange
 
-    _round_trips(measure, impl, lambda exchange: descend(exchange) and None, depth=53)
+    def start(exchange: Callable[[], None]) -> None:
+        descend(exchange)
+
+    _round_trips(measure, impl, start, depth=53)
 
 
 def _ring(measure: Any, impl: Implementation, size: int) -> None:

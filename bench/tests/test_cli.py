@@ -1,0 +1,121 @@
+"""The command line: exit codes and one-line errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from synthetic import bench_lines, conformance_lines, write_lines
+
+from greenlet_bench.cli import main
+from greenlet_bench.driver import SUITES_FOLDER
+from greenlet_bench.errors import (
+    EXIT_FAILED,
+    EXIT_IMPLEMENTATION,
+    EXIT_INPUT,
+    EXIT_OK,
+    EXIT_USAGE,
+)
+
+
+def error_of(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that was printed to standard error."""
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "--impl", "nosuch"], EXIT_IMPLEMENTATION, "nosuch cannot be imported"),
+        (["run", "--impl", "greenlet", "--baseline", "nosuch"], EXIT_IMPLEMENTATION, "nosuch"),
+        (["run", "--impl", "greenlet", "--suite", "swtch"], EXIT_USAGE, "switch"),
+        (["run", "--impl", "greenlet", "--rounds", "0"], EXIT_USAGE, "at least one round"),
+        (["run", "--impl", "greenlet", "--timeout", "0"], EXIT_USAGE, "above 0"),
+        (["run", "--impl", "greenlet", "--impl", "greenlet"], EXIT_USAGE, "same label"),
+        (["run", "--impl", "greenlet", "--output", "no/such/x"], EXIT_USAGE, "does not exist"),
+        (["report"], EXIT_USAGE, "nothing to report"),
+        (["report", "--bench", "missing.jsonl"], EXIT_INPUT, "missing.jsonl"),
+        (["report", "--conformance", "missing.jsonl"], EXIT_INPUT, "missing.jsonl"),
+        (["show", "missing.jsonl"], EXIT_INPUT, "missing.jsonl"),
+    ],
+)
+def test_bad_input_is_one_line_and_an_exit_code(
+    arguments: list[str],
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == code
+    assert message in error_of(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_older_result_survives_a_refused_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = tmp_path / "bench.jsonl"
+    old.write_text("old", encoding="utf-8")
+    assert main(["run", "--impl", "nosuch", "--output", str(old)]) == EXIT_IMPLEMENTATION
+    assert "nosuch" in error_of(capsys)
+    assert old.read_text(encoding="utf-8") == "old"
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_run_with_a_crash_shows_it_and_exits_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "bench.jsonl"
+    code = main(
+        [
+            *("run", "--quick", "--rounds", "1", "--impl", "crashing", "--output", str(output)),
+            *("--suite", "throw.unstarted", "--suite", "getcurrent"),
+        ]
+    )
+    assert code == EXIT_FAILED
+    shown = capsys.readouterr().out
+    assert "CRASH" in shown and "too few pairs" in shown
+    assert main(["show", str(output)]) == EXIT_OK
+    assert capsys.readouterr().out.strip() in shown
+
+
+def test_report_exits_1_when_a_run_is_cut_short(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = write_lines(tmp_path / "cut.jsonl", conformance_lines()[:-1])
+    bench = write_lines(tmp_path / "bench.jsonl", bench_lines())
+    arguments = ["report", "--bench", str(bench), "--output-dir", str(tmp_path / "reports")]
+    assert main([*arguments, "--conformance", str(cut)]) == EXIT_FAILED
+    assert "cut short" in error_of(capsys)
+    assert main(arguments) == EXIT_OK
+
+
+def test_list_names_every_suite(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == EXIT_OK
+    shown = capsys.readouterr().out
+    assert "switch.round_trip" in shown and "memory.suspended" in shown
+
+
+def test_python_dash_m_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "greenlet_bench", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == EXIT_OK
+    assert "examples:" in done.stdout and "exit codes:" in done.stdout
+
+
+def test_the_suites_run_under_plain_pytest_and_refuse_an_unknown_module() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", str(SUITES_FOLDER / "bench_getcurrent.py")]
+    good = subprocess.run([*command, "--greenlet-impl=greenlet"], capture_output=True, text=True)
+    assert good.returncode == EXIT_OK, good.stdout + good.stderr
+    assert "1 passed" in good.stdout
+    bad = subprocess.run([*command, "--greenlet-impl=nosuch"], capture_output=True, text=True)
+    assert bad.returncode == EXIT_IMPLEMENTATION
+    assert bad.stderr.strip().splitlines() == [
+        "ERROR: --greenlet-impl nosuch: No module named 'nosuch'"
+    ]

@@ -1,0 +1,151 @@
+"""The driver: order, crashes, hangs, and implementations that cheat."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from greenlet_bench import results
+from greenlet_bench.catalogue import select
+from greenlet_bench.driver import QUICK, Driver, Settings, Step, Target, schedule
+from greenlet_bench.errors import BenchError, ImplementationError
+from greenlet_bench.results import CRASH, FAIL, OK, TIMEOUT, Results
+from greenlet_bench.summary import summarise
+
+A, B, C = Target("a", "a"), Target("b", "b"), Target("c", "c")
+SHORT = replace(QUICK, rounds=1, seconds=0.001, population=200)
+
+
+def measure(
+    output: Path,
+    patterns: list[str],
+    targets: list[Target],
+    settings: Settings = SHORT,
+) -> tuple[bool, Results]:
+    """Run the driver without showing progress and read what it wrote."""
+    driver = Driver(select(patterns), targets, settings)
+    sound = driver.run(output, targets[0].label, lambda step, number, total: None)
+    return sound, results.read(output)
+
+
+def outcomes(found: Results, label: str) -> dict[str, str]:
+    """The outcome of each benchmark of an implementation."""
+    rows = [row for group in summarise(found) for row in group.rows]
+    return {row.id: row.cells[label].outcome for row in rows}
+
+
+def test_a_round_is_a_b_b_a_for_each_suite() -> None:
+    steps = list(schedule(["floor", "switch"], [A, B], rounds=2))
+    for suite in ("floor", "switch"):
+        labels = "".join(step.target.label for step in steps if step.suite == suite)
+        assert labels == "abbaabba"
+    assert [step.suite for step in steps] == (["floor"] * 4 + ["switch"] * 4) * 2
+
+
+def test_a_pair_runs_back_to_back_and_has_every_implementation_once() -> None:
+    steps = list(schedule(["switch"], [A, B, C], rounds=2))
+    assert [step.target.label for step in steps] == list("abccba" * 2)
+    assert Counter((step.pair, step.target.label) for step in steps) == Counter(
+        (pair, label) for pair in range(4) for label in "abc"
+    )
+    assert [step.pair for step in steps] == sorted(step.pair for step in steps)
+
+
+def test_a_slow_suite_gets_fewer_rounds() -> None:
+    steps = list(schedule(["memory", "switch"], [A], rounds=10))
+    assert Step("switch", A, 19) in steps
+    assert max(step.pair for step in steps if step.suite == "memory") == 5
+
+
+def test_a_result_holds_every_sample_with_facts(tmp_path: Path) -> None:
+    sound, found = measure(tmp_path / "r.jsonl", ["getcurrent"], [Target("greenlet", "greenlet")])
+    assert sound
+    assert [sample.outcome for sample in found.samples] == [OK, OK]
+    assert len({sample.hash_seed for sample in found.samples}) == 2
+    for sample in found.samples:
+        assert sample.operations == 1000
+        assert sample.dropped and len(sample.values) >= 5
+        assert all(1 < value < 1e6 for value in sample.values)  # nanoseconds for one call
+    header = found.header
+    assert header["machine"]["cpu"] and header["machine"]["kernel"]
+    assert header["python"]["cflags"] is not None
+    assert header["implementations"][0]["version"]
+
+
+def test_a_pair_shares_its_hash_seed(tmp_path: Path) -> None:
+    targets = [Target("greenlet", "greenlet"), Target("again", "greenlet")]
+    _, found = measure(tmp_path / "r.jsonl", ["getcurrent"], targets)
+    seeds = {(sample.pair, sample.hash_seed) for sample in found.samples}
+    assert len(found.samples) == 4 and len(seeds) == 2
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_crash_costs_one_row_and_makes_the_run_unsound(tmp_path: Path) -> None:
+    targets = [Target("greenlet", "greenlet"), Target("crashing", "crashing")]
+    sound, found = measure(tmp_path / "r.jsonl", ["throw", "getcurrent"], targets)
+    assert not sound
+    assert outcomes(found, "crashing") == {
+        "throw.round_trip": CRASH,
+        "throw.unstarted": CRASH,
+        "throw.kill": CRASH,
+        "getcurrent.getcurrent": OK,
+    }
+    assert set(outcomes(found, "greenlet").values()) == {OK}
+    crashes = [sample for sample in found.samples if sample.outcome == CRASH]
+    assert len(crashes) == 3, "what crashed once is not tried again"
+    assert all("SIGKILL" in sample.message for sample in crashes)
+
+
+@pytest.mark.usefixtures("fakes")
+def test_after_a_crash_the_rest_of_the_suite_is_measured(tmp_path: Path) -> None:
+    sound, found = measure(tmp_path / "r.jsonl", ["life", "throw"], [Target("c", "crashing")])
+    assert not sound
+    assert {k: v for k, v in outcomes(found, "c").items() if k.startswith("life")} == {
+        "life.function": OK,
+        "life.subclass": OK,
+        "life.suspended_once": OK,
+    }
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_hang_is_a_timeout(tmp_path: Path) -> None:
+    settings = replace(SHORT, timeout=4)
+    sound, found = measure(
+        tmp_path / "r.jsonl", ["create.drop", "floor.c_call"], [Target("h", "hanging")], settings
+    )
+    assert not sound
+    assert outcomes(found, "h") == {"create.drop": TIMEOUT, "floor.c_call": OK}
+
+
+@pytest.mark.usefixtures("fakes")
+@pytest.mark.parametrize("module", ["idle", "lazy_rounds"])
+def test_an_implementation_cannot_win_by_not_doing_the_work(tmp_path: Path, module: str) -> None:
+    settings = replace(SHORT, timeout=20)
+    patterns = ["switch", "args"] if module == "lazy_rounds" else ["*"]
+    sound, found = measure(tmp_path / "r.jsonl", patterns, [Target(module, module)], settings)
+    assert not sound
+    found_outcomes = outcomes(found, module)
+    assert {o for id_, o in found_outcomes.items() if not id_.startswith("floor.")} == {FAIL}
+    assert {o for id_, o in found_outcomes.items() if id_.startswith("floor.")} <= {OK}
+
+
+def test_an_unknown_module_is_an_implementation_error(tmp_path: Path) -> None:
+    with pytest.raises(ImplementationError, match="nosuch cannot be imported"):
+        measure(tmp_path / "r.jsonl", ["getcurrent"], [Target("nosuch", "nosuch")])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_module_that_is_no_greenlet_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImplementationError, match="json is not a greenlet: it has no greenlet"):
+        measure(tmp_path / "r.jsonl", ["getcurrent"], [Target("json", "json")])
+
+
+def test_targets_are_parsed() -> None:
+    assert Target.parse("greenlet") == Target("greenlet", "greenlet")
+    assert Target.parse("again=greenlet") == Target("again", "greenlet")
+    for text in ("", "=greenlet", "again="):
+        with pytest.raises(BenchError, match="LABEL=MODULE"):
+            Target.parse(text)

@@ -1,0 +1,37 @@
+"""The null experiment: an implementation measured against itself must come out at 1.00."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from greenlet_bench import results
+from greenlet_bench.catalogue import select
+from greenlet_bench.driver import QUICK, Driver, Target, choose_cpu
+from greenlet_bench.stats import Ratio
+from greenlet_bench.summary import summarise
+
+ATTEMPTS = 3
+"""A 95% interval is wrong one time in twenty, so one miss proves nothing. A method with a bias
+misses every time; three misses in a row by chance are 1 in 8000."""
+
+
+def attempt(output: Path) -> Ratio:
+    targets = [Target("again", "greenlet"), Target("greenlet", "greenlet")]
+    driver = Driver(select(["switch.round_trip"]), targets, replace(QUICK, cpu=choose_cpu()))
+    assert driver.run(output, "greenlet", lambda step, number, total: None)
+    (group,) = summarise(results.read(output))
+    return group.rows[0].ratios["again"]
+
+
+def test_upstream_against_itself_is_one(tmp_path: Path) -> None:
+    ratios = []
+    for number in range(ATTEMPTS):
+        ratio = attempt(tmp_path / f"{number}.jsonl")
+        assert ratio.low is not None and ratio.high is not None
+        ratios.append(ratio)
+        if ratio.low <= 1 <= ratio.high:
+            break
+    else:
+        raise AssertionError(f"1 is in none of the intervals: {ratios}")
+    assert 0.8 < ratios[-1].value < 1.25
