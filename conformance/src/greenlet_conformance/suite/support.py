@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Callable, TypeVar
 
 import pytest
@@ -61,3 +63,10 @@ def states(*greenlets: Any) -> list[str]:
     """What ``bool()`` and ``dead`` say of each greenlet, in one word each."""
     words = {(False, False): "unstarted", (True, False): "active", (False, True): "dead"}
     return [words.get((bool(g), g.dead), f"bool={bool(g)} dead={g.dead}") for g in greenlets]
+
+
+def functions(error: BaseException) -> list[str]:
+    """The suite's functions in the traceback, outermost first; not the implementation's own."""
+    here = Path(__file__).parent
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame.name for frame in frames if Path(frame.filename).parent == here]

@@ -524,11 +524,11 @@ def test_exited_suspended(impl: Any, worker: Worker) -> None:
 @clause("thread.exited.root")
 def test_exited_root(impl: Any, worker: Worker) -> None:
     """The root of an exited thread cannot be entered."""
-    root = worker(impl.getcurrent)
+    roots = [worker(impl.getcurrent)]
     worker.exit()
-    refuses(impl, root)
-    assert root.parent is None
-    assert impl.getcurrent() is not root
+    refuses(impl, roots[0])
+    assert roots[0].parent is None
+    assert impl.getcurrent() is not roots[0]
 
 
 @clause("thread.exited.unstarted")
@@ -559,10 +559,22 @@ def test_exited_dead(impl: Any, worker: Worker) -> None:
 @clause("thread.exited.root-dead")
 def test_exited_root_dead(impl: Any, worker: Worker) -> None:
     """Some time after its thread has exited, a root is dead."""
-    root = worker(impl.getcurrent)
-    assert states(root) == ["active"]
+    roots = [worker(impl.getcurrent)]
+    assert states(*roots) == ["active"]
     worker.exit()
     deadline = time.monotonic() + STEP_SECONDS
-    while not root.dead and time.monotonic() < deadline:
+    while not roots[0].dead and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert states(root) == ["dead"]
+    assert states(*roots) == ["dead"]
+
+
+@clause("thread.exited.root-held")
+def test_exited_root_held(impl: Any, worker: Worker) -> None:
+    """The root of an exited thread lives as long as somebody, here a local variable, holds it."""
+    root = worker(impl.getcurrent)
+    alive = weakref.ref(root)
+    worker.exit()
+    deadline = time.monotonic() + 0.3
+    while alive() is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert alive() is root

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import Any
 
 import pytest
 
-from greenlet_conformance.suite.support import clause, raised_by, shape, states
+from greenlet_conformance.suite.support import clause, functions, raised_by, shape, states
 
 
 @clause("parent.result")
@@ -441,11 +440,6 @@ def test_exception_replaced_on_the_way(impl: Any) -> None:
     error = raised_by(impl.greenlet(replace).switch)
     assert error is second
     assert error.__cause__ is first
-
-
-def functions(error: BaseException) -> list[str]:
-    """The names of the functions in the traceback, outermost first."""
-    return [frame.name for frame in traceback.extract_tb(error.__traceback__)]
 
 
 @clause("parent.traceback")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from greenlet_conformance.suite.support import clause, raised_by, shape, states
+from greenlet_conformance.suite.support import clause, functions, raised_by, shape, states
 
 
 def catcher(impl: Any) -> Any:
@@ -47,11 +46,6 @@ def a_traceback() -> TracebackType:
     assert error is not None
     assert error.__traceback__ is not None
     return error.__traceback__
-
-
-def functions(error: BaseException) -> list[str]:
-    """The names of the functions in the traceback, outermost first."""
-    return [frame.name for frame in traceback.extract_tb(error.__traceback__)]
 
 
 @clause("throw.suspended")
