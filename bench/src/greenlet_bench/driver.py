@@ -77,7 +77,7 @@ class Settings:
     """The CPU that all processes stay on, if they can be told to."""
 
 
-FULL = Settings(rounds=5, seconds=0.05, population=100_000, timeout=120, cpu=None)
+FULL = Settings(rounds=8, seconds=0.05, population=100_000, timeout=120, cpu=None)
 QUICK = Settings(rounds=3, seconds=0.01, population=20_000, timeout=60, cpu=None)
 
 

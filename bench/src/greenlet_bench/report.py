@@ -143,8 +143,13 @@ class Axis:
 
     @property
     def ticks(self) -> list[tuple[str, float]]:
-        """Powers of ten and what is between them, while there is room."""
-        steps = (1, 2, 5) if self.most / self.least <= 40 else (1,)
+        """Round ratios, as many as there is room for."""
+        span = self.most / self.least
+        steps: tuple[float, ...] = (1,)
+        if span <= 2:
+            steps = (1, 1.1, 1.25, 1.5, 8, 9)
+        elif span <= 40:
+            steps = (1, 2, 5)
         powers = range(math.floor(math.log10(self.least)), math.ceil(math.log10(self.most)) + 1)
         marks = [step * 10.0**power for power in powers for step in steps]
         return [
