@@ -35,6 +35,7 @@ def error_of(capsys: pytest.CaptureFixture[str]) -> str:
         (["run", "--impl", "greenlet", "--rounds", "0"], EXIT_USAGE, "at least one round"),
         (["run", "--impl", "greenlet", "--timeout", "0"], EXIT_USAGE, "above 0"),
         (["run", "--impl", "greenlet", "--impl", "greenlet"], EXIT_USAGE, "same label"),
+        (["run", "--impl", "greenlet", "--baseline", "greenlet=x"], EXIT_USAGE, "same label"),
         (["run", "--impl", "greenlet", "--output", "no/such/x"], EXIT_USAGE, "does not exist"),
         (["report"], EXIT_USAGE, "nothing to report"),
         (["report", "--bench", "missing.jsonl"], EXIT_INPUT, "missing.jsonl"),

@@ -149,11 +149,11 @@ def _run(options: argparse.Namespace) -> int:
     settings = replace(settings, cpu=choose_cpu())
 
     targets = [Target.parse(text) for text in options.impl or DEFAULT_IMPLEMENTATIONS]
-    baseline = Target.parse(options.baseline or DEFAULT_BASELINE)
-    labels = [target.label for target in targets]
-    if baseline.label not in labels:
+    wanted = options.baseline or DEFAULT_BASELINE
+    baseline = Target.parse(wanted)
+    if wanted not in {target.label for target in targets}:
         targets.append(baseline)
-    if len(set(labels)) < len(labels):
+    if len({target.label for target in targets}) < len(targets):
         raise BenchError("two implementations have the same label; give one as LABEL=MODULE")
     if not options.output.parent.is_dir():
         raise BenchError(f"cannot write {options.output}: its folder does not exist")

@@ -68,7 +68,6 @@ def describe_python() -> dict[str, object]:
         "build": " ".join(platform.python_build()),
         "compiler": platform.python_compiler(),
         "cflags": config("CFLAGS") or "",
-        "opt": config("OPT") or "",
         "lto_pgo": [
             option
             for option in ("--with-lto", "--enable-optimizations", "--enable-shared")

@@ -226,7 +226,7 @@ class Bench:
             ("Kernel", f"{machine['system']} {machine['kernel']}"),
             ("Python", f"{self.python} ({python['build']})"),
             ("Compiler", python["compiler"]),
-            ("Compiler flags", f"{python['opt']} {python['cflags']}".strip()),
+            ("Compiler flags", python["cflags"]),
             ("Python built with", " ".join(python["lto_pgo"]) or "neither LTO nor PGO options"),
             ("Implementations", ", ".join(self.name(label) for label in self.results.labels)),
             ("Commit", header["commit"]),
