@@ -8,6 +8,10 @@
 
 gl_module_constants gl_module;
 
+typedef struct {
+    bool optional_cleanup;
+} gl_module_state;
+
 PyDoc_STRVAR(getcurrent_doc, "getcurrent()\n--\n\n"
                              "The greenlet that is running: the one that calls this.\n\n"
                              "Raises RuntimeError once the interpreter is finalizing.");
@@ -65,10 +69,115 @@ module_gettrace(PyObject *module, PyObject *ignored)
     return Py_NewRef(thread->tracer != NULL ? thread->tracer : Py_None);
 }
 
+/* ---- For compatibility: names that programs and tests written for greenlet ask for ------------- */
+
+PyDoc_STRVAR(get_total_main_greenlets_doc,
+             "get_total_main_greenlets()\n--\n\n"
+             "How many main greenlets there are: one for each thread that has used greenlets.");
+
+static PyObject *
+module_get_total_main_greenlets(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    return PyLong_FromSize_t(gl_count_main_greenlets());
+}
+
+PyDoc_STRVAR(get_pending_cleanup_count_doc,
+             "get_pending_cleanup_count()\n--\n\n"
+             "Always 0: what belongs to a thread is cleaned up while the thread exits.");
+
+static PyObject *
+module_get_pending_cleanup_count(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    return PyLong_FromLong(0);
+}
+
+PyDoc_STRVAR(enable_optional_cleanup_doc,
+             "enable_optional_cleanup(enabled, /)\n--\n\n"
+             "Does nothing but what get_clocks_used_doing_optional_cleanup() says: there is no\n"
+             "optional cleanup here, so it costs no time whether enabled or not.");
+
+static PyObject *
+module_enable_optional_cleanup(PyObject *module, PyObject *enabled)
+{
+    int is_true = PyObject_IsTrue(enabled);
+    if (is_true < 0) {
+        return NULL;
+    }
+    ((gl_module_state *)PyModule_GetState(module))->optional_cleanup = is_true != 0;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(get_clocks_doc,
+             "get_clocks_used_doing_optional_cleanup()\n--\n\n"
+             "0, or None while optional cleanup is disabled; see enable_optional_cleanup().");
+
+static PyObject *
+module_get_clocks(PyObject *module, PyObject *ignored)
+{
+    (void)ignored;
+    if (!((gl_module_state *)PyModule_GetState(module))->optional_cleanup) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromLong(0);
+}
+
+PyDoc_STRVAR(set_thread_local_doc,
+             "set_thread_local(key, value, /)\n--\n\n"
+             "Store a value in the thread state's dictionary, for debugging.");
+
+static PyObject *
+module_set_thread_local(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *key;
+    PyObject *value;
+    if (!PyArg_UnpackTuple(args, "set_thread_local", 2, 2, &key, &value)) {
+        return NULL;
+    }
+    PyObject *thread_dict = PyThreadState_GetDict(); /* borrowed */
+    if (thread_dict == NULL) {
+        return PyErr_NoMemory();
+    }
+    if (PyDict_SetItem(thread_dict, key, value) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+#ifdef GL_HAVE_TRASH_NESTING
+PyDoc_STRVAR(get_trash_nesting_doc,
+             "get_tstate_trash_delete_nesting()\n--\n\n"
+             "How deep deallocations are nested in this greenlet, for debugging.");
+
+static PyObject *
+module_get_trash_nesting(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    return PyLong_FromLong(gl_trash_nesting(gl_tstate_get()));
+}
+#endif
+
 static PyMethodDef module_methods[] = {
     {"getcurrent", module_getcurrent, METH_NOARGS, getcurrent_doc},
     {"settrace", module_settrace, METH_O, settrace_doc},
     {"gettrace", module_gettrace, METH_NOARGS, gettrace_doc},
+    {"get_total_main_greenlets", module_get_total_main_greenlets, METH_NOARGS,
+     get_total_main_greenlets_doc},
+    {"get_pending_cleanup_count", module_get_pending_cleanup_count, METH_NOARGS,
+     get_pending_cleanup_count_doc},
+    {"enable_optional_cleanup", module_enable_optional_cleanup, METH_O,
+     enable_optional_cleanup_doc},
+    {"get_clocks_used_doing_optional_cleanup", module_get_clocks, METH_NOARGS, get_clocks_doc},
+    {"set_thread_local", module_set_thread_local, METH_VARARGS, set_thread_local_doc},
+#ifdef GL_HAVE_TRASH_NESTING
+    {"get_tstate_trash_delete_nesting", module_get_trash_nesting, METH_NOARGS,
+     get_trash_nesting_doc},
+#endif
     {NULL, NULL, 0, NULL},
 };
 
@@ -135,6 +244,7 @@ module_exec(PyObject *module)
                         "interpreter only");
         return -1;
     }
+    ((gl_module_state *)PyModule_GetState(module))->optional_cleanup = true;
     if (PyType_Ready(&PyGreenlet_Type) < 0 || !make_constants() || !add_names(module)) {
         return -1;
     }
@@ -150,9 +260,12 @@ static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "greenlane._greenlet",
     .m_doc = PyDoc_STR("Greenlets, each on a C stack of its own."),
+    .m_size = sizeof(gl_module_state),
     .m_methods = module_methods,
     .m_slots = module_slots,
 };
+
+PyMODINIT_FUNC PyInit__greenlet(void);
 
 PyMODINIT_FUNC
 PyInit__greenlet(void)

@@ -26,7 +26,9 @@ allocate(PyTypeObject *type, gl_thread *thread)
         PyObject_GC_Track(self);
         return self;
     }
-    PyGreenlet *self = (PyGreenlet *)type->tp_alloc(type, 0);
+    /* By way of object.__new__, which refuses abstract classes. */
+    PyGreenlet *self =
+        (PyGreenlet *)PyBaseObject_Type.tp_new(type, gl_module.empty_tuple, NULL);
     if (self == NULL) {
         return NULL;
     }
@@ -532,7 +534,7 @@ get_frame(PyObject *self, void *closure)
     (void)closure;
     const gl_core *core = ((PyGreenlet *)self)->pimpl;
     PyObject *frame = NULL;
-    if (core->status == GL_SUSPENDED && !is_dead(core)) {
+    if (core->status == GL_SUSPENDED) {
         frame = (PyObject *)gl_pystate_frame(&core->suspension->pystate);
     }
     return frame != NULL ? frame : Py_NewRef(Py_None);

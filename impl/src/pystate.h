@@ -15,10 +15,13 @@
  *   gl_pystate_begin()   makes the thread state that of a greenlet about to start: no frames, an
  *                        empty C stack. The depth of Python calls goes on from the starter's,
  *                        or greenlets that start greenlets without end would never be stopped
- *   gl_pystate_abandon() frees what a suspended greenlet holds that will never run again
+ *   gl_pystate_abandon() frees what a suspended greenlet holds that will never run again; false if
+ *                        its stack must stay because somebody holds its frames
  *   gl_pystate_frame()   new reference to the innermost Python frame of a suspended greenlet
  *   gl_pybase_visit()    the references that a gl_pybase owns, for the garbage collector
  *   gl_pybase_clear()    drops them
+ *   gl_trash_nesting()   depth of nested deallocations, where the version counts it
+ *                        (GL_HAVE_TRASH_NESTING)
  *   gl_tstate_get()      the current thread state; never fails while the GIL is held
  *   gl_is_finalizing(), gl_error, gl_error_fetch(), gl_error_restore(), gl_error_drop()
  *                        what their names say
@@ -35,6 +38,11 @@
 #define GREENLANE_PYSTATE_H
 
 #include <Python.h>
+
+#if PY_VERSION_HEX >= 0x030B0000
+#define Py_BUILD_CORE /* the layout of frames is internal */
+#include <internal/pycore_frame.h>
+#endif
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -82,19 +90,26 @@ gl_datastack_begin(PyThreadState *tstate, void *memory, size_t size)
     tstate->datastack_limit = (PyObject **)((char *)chunk + size);
 }
 
-/* Frees the chunks that CPython added to ours: all but the last of the chain. For greenlets that
- * will never run again; one that finishes has popped them itself. */
-static inline void
-gl_datastack_free(gl_datastack *saved)
+/* For a greenlet that will never run again (one that finishes has popped its chunks itself): frees
+ * the chunks that CPython added to ours, all but the last of the chain. Somebody may have got hold
+ * of one of its frames, though: a frame object points into the chunks, and by way of its callers to
+ * the C stack. Then false is returned, and all of that memory must stay. */
+static inline bool
+gl_datastack_abandon(gl_datastack *saved, const struct _PyInterpreterFrame *innermost)
 {
+    for (const struct _PyInterpreterFrame *f = innermost; f != NULL; f = f->previous) {
+        if (f->frame_obj != NULL) {
+            return false;
+        }
+    }
     PyObjectArenaAllocator arena;
     PyObject_GetArenaAllocator(&arena);
-    for (_PyStackChunk *chunk = saved->chunk; chunk != NULL && chunk->previous != NULL;) {
+    for (_PyStackChunk *chunk = saved->chunk; chunk->previous != NULL;) {
         _PyStackChunk *previous = chunk->previous;
         arena.free(arena.ctx, chunk, chunk->size);
         chunk = previous;
     }
-    saved->chunk = NULL;
+    return true;
 }
 
 #endif
@@ -164,10 +179,10 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, void *chunk, size_t chu
     tstate->trash_delete_nesting = 0;
 }
 
-static inline void
+static inline bool
 gl_pystate_abandon(gl_pystate *saved)
 {
-    gl_datastack_free(&saved->datastack);
+    return gl_datastack_abandon(&saved->datastack, saved->cframe->current_frame);
 }
 
 /* PyThreadState_GetFrame() reads but the innermost frame: a blank thread state that has it serves
@@ -256,6 +271,13 @@ gl_resurrect(PyObject *object, Py_ssize_t references)
     Py_SET_REFCNT(object, references);
 }
 
+#define GL_HAVE_TRASH_NESTING
+static inline int
+gl_trash_nesting(const PyThreadState *tstate)
+{
+    return tstate->trash_delete_nesting;
+}
+
 /* ---- CPython 3.12 ---------------------------------------------------------------------------- */
 #elif PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
 
@@ -309,10 +331,10 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, void *chunk, size_t chu
     tstate->trash.delete_nesting = 0;
 }
 
-static inline void
+static inline bool
 gl_pystate_abandon(gl_pystate *saved)
 {
-    gl_datastack_free(&saved->datastack);
+    return gl_datastack_abandon(&saved->datastack, saved->cframe->current_frame);
 }
 
 static inline PyFrameObject *
@@ -384,6 +406,13 @@ gl_resurrect(PyObject *object, Py_ssize_t references)
     Py_SET_REFCNT(object, references);
 }
 
+#define GL_HAVE_TRASH_NESTING
+static inline int
+gl_trash_nesting(const PyThreadState *tstate)
+{
+    return tstate->trash.delete_nesting;
+}
+
 /* ---- CPython 3.13 ---------------------------------------------------------------------------- */
 #elif PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
 
@@ -434,10 +463,10 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, void *chunk, size_t chu
     tstate->delete_later = NULL;
 }
 
-static inline void
+static inline bool
 gl_pystate_abandon(gl_pystate *saved)
 {
-    gl_datastack_free(&saved->datastack);
+    return gl_datastack_abandon(&saved->datastack, saved->current_frame);
 }
 
 static inline PyFrameObject *

@@ -62,6 +62,11 @@ retire(PyObject *guard)
     gl_error pending;
     gl_error_fetch(&pending);
 
+    if (thread->tstate == gl_tstate_get()) {
+        /* The last chance to kill, in their own thread, what other threads have dropped. */
+        set_hint(thread);
+        gl_thread_drain_deferred(thread);
+    }
     thread->tstate = NULL;
     PyGreenlet *main = thread->main;
     PyGreenlet *current = thread->current;
@@ -70,7 +75,7 @@ retire(PyObject *guard)
     main_greenlet_count--;
 
     /* From here on Python code can run; the record already says that the thread is gone, so what
-     * was deferred is freed without running. */
+     * is deferred still, or by now, is freed without running. */
     gl_thread_drain_deferred(thread);
     Py_CLEAR(thread->tracer);
     Py_DECREF(main);

@@ -456,16 +456,14 @@ void
 gl_abandon(PyGreenlet *greenlet)
 {
     gl_core *core = greenlet->pimpl;
-    if (core->lane != NULL) {
-        gl_pystate_abandon(&core->suspension->pystate);
-        if (core->thread->tstate != NULL) {
-            gl_lane_release(&core->thread->lanes, core->lane);
-        }
-        else {
-            gl_lane_unmap(core->lane);
-        }
-        core->lane = NULL;
+    bool stack_is_free = gl_pystate_abandon(&core->suspension->pystate);
+    if (stack_is_free && core->thread->tstate != NULL) {
+        gl_lane_release(&core->thread->lanes, core->lane);
     }
+    else if (stack_is_free) {
+        gl_lane_unmap(core->lane);
+    }
+    core->lane = NULL;
     core->suspension = NULL;
     core->status = GL_DEAD;
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
-import sysconfig
+from pathlib import Path
 
 import greenlane
 from greenlane import _greenlet
@@ -25,9 +25,9 @@ def self_test() -> str:
     return answer
 
 
-def include_directory() -> str:
+def include_directory() -> Path:
     """Return the directory that holds ``greenlane/greenlet.h``."""
-    return sysconfig.get_path("include")
+    return Path(__file__).parent / "include"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,193 @@
+/* The context switch: registers, control words, alignment, order, and where backtraces end.
+ *
+ * A random walk among contexts, each of which fills all callee-saved registers with values of its
+ * own before every switch and checks them after it. */
+#include "check.h"
+#include "context/lane.h"
+#include "context/switch.h"
+
+#include <fenv.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <unwind.h>
+
+enum { CONTEXTS = 16, STEPS = 1000000 };
+
+/* Defined in registers.S. */
+uint64_t call_with_registers(const uint64_t values[6], void (*f)(void *), void *argument);
+
+typedef struct {
+    void *sp;
+    gl_lane *lane;
+    bool started;
+    int rounding;
+    uint64_t switches;
+} context;
+
+static gl_lane_pool pool;
+static context contexts[CONTEXTS];
+static int current;
+static long steps;
+static uint64_t seed = 88172645463325252u;
+
+static uint64_t
+next_random(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed;
+}
+
+static void *walk(void *argument);
+
+static void
+go_to(int target)
+{
+    context *from = &contexts[current];
+    context *to = &contexts[target];
+    current = target;
+    if (to->started) {
+        gl_context_switch(&from->sp, to->sp);
+    }
+    else {
+        to->started = true;
+        gl_context_start(&from->sp, gl_lane_top(to->lane), walk, to);
+    }
+}
+
+static void
+go_to_argument(void *target)
+{
+    go_to(*(int *)target);
+}
+
+/* Context 0 is the thread's own stack; the others are lanes. All do this. */
+static void
+wander(context *self)
+{
+    static const int roundings[] = {FE_TONEAREST, FE_DOWNWARD, FE_UPWARD, FE_TOWARDZERO};
+    while (steps < STEPS) {
+        steps++;
+        int target = (int)(next_random() % CONTEXTS);
+        if (&contexts[target] == self) {
+            continue;
+        }
+        uint64_t values[6];
+        for (int i = 0; i < 6; i++) {
+            values[i] = next_random();
+        }
+        self->rounding = roundings[next_random() % 4];
+        fesetround(self->rounding);
+        CHECK(call_with_registers(values, go_to_argument, &target) == 0);
+        CHECK(&contexts[current] == self);
+        CHECK(fegetround() == self->rounding);
+        /* The x87 unit has a control word of its own, which fegetround() reads; the vector unit's
+         * shows in what it computes. */
+        volatile double third = 1.0;
+        third /= 3.0;
+        volatile double up = 0x1.5555555555556p-2;
+        CHECK((third == up) == (self->rounding == FE_UPWARD));
+        self->switches++;
+    }
+}
+
+static void *
+walk(void *argument)
+{
+    context *self = argument;
+    /* A store that faults unless the stack is aligned as the ABI says. */
+    typedef float vector __attribute__((vector_size(16)));
+    volatile vector aligned = {1, 2, 3, 4};
+    CHECK((uintptr_t)&aligned % 16 == 0);
+    CHECK((char *)__builtin_frame_address(0) < (char *)gl_lane_top(self->lane));
+    CHECK((char *)__builtin_frame_address(0) > self->lane->low);
+    wander(self);
+    /* The walk is over: everybody goes home, to context 0. */
+    current = 0;
+    return contexts[0].sp;
+}
+
+static void
+test_random_walk(void)
+{
+    contexts[0].started = true;
+    for (int i = 1; i < CONTEXTS; i++) {
+        contexts[i].lane = gl_lane_acquire(&pool);
+        CHECK(contexts[i].lane != NULL);
+    }
+    wander(&contexts[0]);
+    fesetround(FE_TONEAREST);
+    for (int i = 0; i < CONTEXTS; i++) {
+        CHECK(contexts[i].started);
+        CHECK(contexts[i].switches > STEPS / CONTEXTS / 2);
+    }
+}
+
+/* Ping-pong: control comes back exactly where it left, in order, and values on the stack stay. */
+static char trail[64];
+static void *main_sp;
+static void *other_sp;
+
+static void *
+pong(void *argument)
+{
+    volatile int local = 42;
+    strcat(trail, argument);
+    gl_context_switch(&other_sp, main_sp);
+    CHECK(local == 42);
+    strcat(trail, "d");
+    return main_sp;
+}
+
+static void
+test_order(void)
+{
+    gl_lane *lane = gl_lane_acquire(&pool);
+    strcat(trail, "a");
+    gl_context_start(&main_sp, gl_lane_top(lane), pong, "b");
+    strcat(trail, "c");
+    gl_context_switch(&main_sp, other_sp);
+    strcat(trail, "e");
+    CHECK(strcmp(trail, "abcde") == 0);
+    gl_lane_release(&pool, lane);
+}
+
+/* Unwinders must stop at the outermost frame of a lane. */
+static int frames;
+
+static _Unwind_Reason_Code
+count_frame(struct _Unwind_Context *unwind, void *argument)
+{
+    (void)unwind;
+    (void)argument;
+    frames++;
+    return frames < 100 ? _URC_NO_REASON : _URC_NORMAL_STOP;
+}
+
+static void *
+unwind_here(void *argument)
+{
+    (void)argument;
+    CHECK(_Unwind_Backtrace(count_frame, NULL) == _URC_END_OF_STACK);
+    return main_sp;
+}
+
+static void
+test_backtrace_ends(void)
+{
+    gl_lane *lane = gl_lane_acquire(&pool);
+    gl_context_start(&main_sp, gl_lane_top(lane), unwind_here, NULL);
+    CHECK(frames >= 1 && frames <= 3);
+    gl_lane_release(&pool, lane);
+}
+
+int
+main(void)
+{
+    test_random_walk();
+    test_order();
+    test_backtrace_ends();
+    return 0;
+}
