@@ -160,8 +160,10 @@ def _run(options: argparse.Namespace) -> int:
 
     progress = Progress()
     driver = Driver(select(options.suite), targets, settings)
-    sound = driver.run(options.output, baseline.label, progress)
-    progress.done()
+    try:
+        sound = driver.run(options.output, baseline.label, progress)
+    finally:
+        progress.done()
     found = results.read(options.output)
     print(table.render(found))
     print(f"\n{duration(found.footer['seconds'])}; written to {options.output}")

@@ -81,13 +81,14 @@ def render(results: Results) -> str:
         *(f"{label} against {results.baseline}" for label in others),
     ]
     lines = [heads]
-    for group in summarise(results):
+    groups = summarise(results)
+    for group in groups:
         lines.extend(_lines(group, labels, others))
     widths = [
         max(len(line[i]) for line in lines if len(line) > i > 0) for i in range(1, len(heads))
     ]
     first = max(len(line[0]) for line in lines)
-    return "\n".join(
+    text = "\n".join(
         "  ".join(
             [
                 line[0].ljust(first),
@@ -96,3 +97,18 @@ def render(results: Results) -> str:
         ).rstrip()
         for line in lines
     )
+    return "\n".join([text, *_failures(groups)])
+
+
+def _failures(groups: list[Group]) -> list[str]:
+    """A line for each benchmark that was not measured, with the line of its log that tells most."""
+    lines = []
+    for group in groups:
+        for row in group.rows:
+            for label, cell in row.cells.items():
+                log = cell.message.strip().splitlines()
+                if log:
+                    # pytest marks the lines of the exception with an E.
+                    told = [line[1:].strip() for line in log if line.startswith("E ")] or log
+                    lines.append(f"{cell.outcome} {row.id}, {label}: {told[0]}")
+    return lines

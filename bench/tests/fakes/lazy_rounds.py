@@ -1,4 +1,7 @@
-"""Upstream's greenlet, but only every second switch is made: half the work, half the time."""
+"""Upstream's greenlet, but half of the switches into suspended children are not made.
+
+Those from the main greenlet are, so that only the count of the work can tell.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from greenlet import GreenletExit, getcurrent
 
 __all__ = ["GreenletExit", "getcurrent", "greenlet"]
 
+switches = 0
+
 
 class greenlet(upstream.greenlet):  # type: ignore[misc]
-    made = 0
-
     def switch(self, *arguments: Any, **keywords: Any) -> Any:
-        self.made += 1
-        if self.made > 10 and self.made % 2:
-            return None
+        global switches
+        if self and self.parent is getcurrent() and self.parent.parent is not None:
+            switches += 1
+            if switches % 2:
+                return None
         return super().switch(*arguments, **keywords)

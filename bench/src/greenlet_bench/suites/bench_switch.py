@@ -29,9 +29,12 @@ def _python_depth() -> int:
 
 
 def _round_trips(
-    measure: Any, impl: Implementation, at_depth: Callable[[Callable[[], None]], None], depth: int
+    measure: Any,
+    impl: Implementation,
+    descend: Callable[[Callable[[], None]], object] | None,
+    depth: int,
 ) -> None:
-    """Round trips to a partner that `at_depth` has put `depth` Python frames deep."""
+    """Round trips to a partner that `descend`, if given, has put `depth` Python frames deep."""
 
     def prepare() -> Workload:
         visits = endless()
@@ -44,8 +47,12 @@ def _round_trips(
             for _ in visits:
                 back()
 
-        partner = impl.greenlet(at_depth)
-        partner.switch(exchange)
+        if descend is None:
+            partner = impl.greenlet(exchange)
+            partner.switch()
+        else:
+            partner = impl.greenlet(descend)
+            partner.switch(exchange)
         assert found_depth == depth, f"the partner is {found_depth} frames deep, not {depth}"
         switch = partner.switch
 
@@ -60,21 +67,18 @@ def _round_trips(
 
 @benchmark("round trip", unit=ROUND_TRIP, headline=True)
 def bench_round_trip(measure: Any, impl: Implementation) -> None:
-    def shallow(exchange: Callable[[], None]) -> None:
-        exchange()
-
-    _round_trips(measure, impl, shallow, depth=2)
+    _round_trips(measure, impl, None, depth=1)
 
 
 @benchmark("round trip, 200 Python frames deep", unit=ROUND_TRIP)
 def bench_python_200(measure: Any, impl: Implementation) -> None:
-    def descend(exchange: Callable[[], None], depth: int = 200) -> None:
+    def descend(exchange: Callable[[], None], depth: int = 199) -> None:
         if depth > 1:
             descend(exchange, depth - 1)
         else:
             exchange()
 
-    _round_trips(measure, impl, descend, depth=201)
+    _round_trips(measure, impl, descend, depth=200)
 
 
 @benchmark("round trip, 50 nested C calls deep", unit=ROUND_TRIP)
@@ -88,10 +92,7 @@ def bench_c_50(measure: Any, impl: Implementation) -> None:
             exchange()
         return exchange
 
-    def start(exchange: Callable[[], None]) -> None:
-        descend(exchange)
-
-    _round_trips(measure, impl, start, depth=53)
+    _round_trips(measure, impl, descend, depth=52)
 
 
 def _ring(measure: Any, impl: Implementation, size: int) -> None:
