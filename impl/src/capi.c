@@ -66,8 +66,8 @@ capi_switch(PyGreenlet *self, PyObject *args, PyObject *kwargs)
             PyTuple_SET_ITEM(values, nargs + i, Py_NewRef(value));
         }
         PyObject *const *items = ((PyTupleObject *)values)->ob_item;
-        result = gl_switch(
-            self, &(gl_arguments){.args = items, .nargs = nargs, .kwnames = kwnames});
+        result =
+            gl_switch(self, &(gl_arguments){.args = items, .nargs = nargs, .kwnames = kwnames});
     }
     Py_XDECREF(kwnames);
     Py_XDECREF(values);

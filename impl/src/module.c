@@ -69,7 +69,7 @@ module_gettrace(PyObject *module, PyObject *ignored)
     return Py_NewRef(thread->tracer != NULL ? thread->tracer : Py_None);
 }
 
-/* ---- For compatibility: names that programs and tests written for greenlet ask for ------------- */
+/* ---- Names that programs written for greenlet ask for ---------------------------------------- */
 
 PyDoc_STRVAR(get_total_main_greenlets_doc,
              "get_total_main_greenlets()\n--\n\n"

@@ -27,8 +27,7 @@ allocate(PyTypeObject *type, gl_thread *thread)
         return self;
     }
     /* By way of object.__new__, which refuses abstract classes. */
-    PyGreenlet *self =
-        (PyGreenlet *)PyBaseObject_Type.tp_new(type, gl_module.empty_tuple, NULL);
+    PyGreenlet *self = (PyGreenlet *)PyBaseObject_Type.tp_new(type, gl_module.empty_tuple, NULL);
     if (self == NULL) {
         return NULL;
     }
@@ -81,8 +80,7 @@ set_run(PyGreenlet *self, PyObject *run)
         return -1;
     }
     if (core->status != GL_NEW) {
-        PyErr_SetString(PyExc_AttributeError,
-                        "run cannot be set after the start of the greenlet");
+        PyErr_SetString(PyExc_AttributeError, "run cannot be set after the start of the greenlet");
         return -1;
     }
     Py_XSETREF(core->run, Py_XNewRef(run));
@@ -406,7 +404,8 @@ green_getstate(PyObject *self, PyObject *ignored)
 }
 
 static PyMethodDef green_methods[] = {
-    {"switch", (PyCFunction)(void (*)(void))green_switch, METH_FASTCALL | METH_KEYWORDS, switch_doc},
+    {"switch", (PyCFunction)(void (*)(void))green_switch, METH_FASTCALL | METH_KEYWORDS,
+     switch_doc},
     {"throw", (PyCFunction)(void (*)(void))green_throw, METH_FASTCALL, throw_doc},
     {"__getstate__", green_getstate, METH_NOARGS, PyDoc_STR("Greenlets cannot be pickled.")},
     {NULL, NULL, 0, NULL},
@@ -510,8 +509,7 @@ set_context(PyObject *self, PyObject *context, void *closure)
         context = NULL; /* no context yet is the same as an empty one */
     }
     else if (!PyContext_CheckExact(context)) {
-        PyErr_SetString(PyExc_TypeError,
-                        "greenlet context must be a contextvars.Context or None");
+        PyErr_SetString(PyExc_TypeError, "greenlet context must be a contextvars.Context or None");
         return -1;
     }
     PyThreadState *tstate = gl_tstate_get();

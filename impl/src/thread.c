@@ -1,9 +1,9 @@
 /* What is kept per thread, and how it comes and goes.
  *
- * A gl_thread belongs to one Python thread state. The thread state's dictionary holds a capsule, the
- * *guard*; when the thread exits, CPython clears the dictionary, with the GIL held and mostly from
- * the thread itself, and the guard's destructor retires the record. No lock, no pending call and no
- * thread-exit hook of the C library is needed.
+ * A gl_thread belongs to one Python thread state. The thread state's dictionary holds a capsule,
+ * the *guard*; when the thread exits, CPython clears the dictionary, with the GIL held and mostly
+ * from the thread itself, and the guard's destructor retires the record. No lock, no pending call
+ * and no thread-exit hook of the C library is needed.
  *
  * A thread-local pointer finds the record quickly. It is a hint: a program may change thread states
  * under us (PyThreadState_Swap), so the pointer is believed only when the record it leads to names
@@ -143,7 +143,8 @@ gl_thread_current(void)
         return NULL;
     }
     PyObject *guard = PyDict_GetItemString(thread_dict, guard_name); /* borrowed */
-    thread = guard != NULL ? PyCapsule_GetPointer(guard, guard_name) : enrol(thread_dict, gl_tstate_get());
+    thread = guard != NULL ? PyCapsule_GetPointer(guard, guard_name)
+                           : enrol(thread_dict, gl_tstate_get());
     if (thread != NULL) {
         set_hint(thread);
     }
@@ -156,8 +157,7 @@ gl_thread_defer(gl_thread *thread, PyGreenlet *greenlet)
     Py_INCREF(greenlet);
     if (thread->deferred_count == thread->deferred_capacity) {
         size_t capacity = thread->deferred_capacity > 0 ? 2 * thread->deferred_capacity : 8;
-        PyGreenlet **deferred =
-            PyMem_RawRealloc(thread->deferred, capacity * sizeof(PyGreenlet *));
+        PyGreenlet **deferred = PyMem_RawRealloc(thread->deferred, capacity * sizeof(PyGreenlet *));
         if (deferred == NULL) {
             return; /* leaked: there is no caller that could be told */
         }

@@ -232,10 +232,10 @@ resume(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *v
 typedef struct {
     gl_thread *thread;
     PyObject *run;
-    PyObject **args;   /* `few`, or allocated; args[-1] may be used by the callee */
-    Py_ssize_t nargs;  /* positional ones */
-    Py_ssize_t total;  /* with those named by kwnames; -1: raise the pending exception instead */
-    PyObject *kwnames; /* or NULL */
+    PyObject **args;      /* `few`, or allocated; args[-1] may be used by the callee */
+    Py_ssize_t nargs;     /* positional ones */
+    Py_ssize_t total;     /* with those named by kwnames; -1: raise the pending exception instead */
+    PyObject *kwnames;    /* or NULL */
     PyObject *unused_run; /* what `run` was set to, if the lookup found something else */
     PyObject *few[1 + GL_FEW_ARGUMENTS];
 } gl_launch;
@@ -614,8 +614,7 @@ gl_throw(PyGreenlet *greenlet, PyObject *type, PyObject *value, PyObject *traceb
     if (!raise_thrown(type, value, traceback)) {
         return NULL;
     }
-    if (greenlet->pimpl->status != GL_DEAD ||
-        !PyErr_ExceptionMatches(gl_module.greenlet_exit)) {
+    if (greenlet->pimpl->status != GL_DEAD || !PyErr_ExceptionMatches(gl_module.greenlet_exit)) {
         return deliver(greenlet, NULL);
     }
     /* GreenletExit thrown into a dead greenlet is what that greenlet returns to its parent. */

@@ -1,4 +1,5 @@
-/* The C API of greenlets, compatible in source and binary with greenlet 3.5's <greenlet/greenlet.h>.
+/* The C API of greenlets, compatible in source and binary with greenlet 3.5's
+ * <greenlet/greenlet.h>.
  *
  * Call PyGreenlet_Import() once, usually in the module's init function, and check that
  * `_PyGreenlet_API != NULL`; then everything below works. All functions need the GIL.
@@ -80,7 +81,8 @@ static void **_PyGreenlet_API = NULL;
  * g.switch(*args, **kwargs). `args` is a tuple or NULL, `kwargs` a dict or NULL.
  * New reference, or NULL with an exception. */
 #define PyGreenlet_Switch                                                                          \
-    (*GREENLET_API_SLOT(PyObject * (*)(PyGreenlet *, PyObject *, PyObject *), PyGreenlet_Switch_NUM))
+    (*GREENLET_API_SLOT(PyObject * (*)(PyGreenlet *, PyObject *, PyObject *),                      \
+                        PyGreenlet_Switch_NUM))
 
 /* int PyGreenlet_SetParent(PyGreenlet *g, PyGreenlet *parent)
  * g.parent = parent. 0, or -1 with an exception. */

@@ -10,6 +10,8 @@
 #define _CET_ENDBR
 #endif
 
+/* This is assembly, which clang-format does not know. */
+/* clang-format off */
 #if defined(__ELF__)
 #define GL_FUNCTION(name)                                                                          \
     .globl name;                                                                                   \

@@ -16,8 +16,8 @@
  *
  * The pool. Lanes handed back are kept, last in first out: the lane on top is warm. Those deeper
  * down would hold for ever what the greediest greenlet ever committed of them, so a lane that
- * sinks below WARM_LANES others is trimmed to the pages around its top. Beyond MAX_IDLE_LANES a lane
- * goes back to the system.
+ * sinks below WARM_LANES others is trimmed to the pages around its top. Beyond MAX_IDLE_LANES a
+ * lane goes back to the system.
  */
 #include "lane.h"
 
@@ -68,8 +68,8 @@ add_slab(gl_lane_pool *pool)
             continue;
         }
         /* Start half way through the reach of a page of page tables; give the rest back. */
-        uintptr_t middle = ((uintptr_t)map / PAGE_TABLE_REACH) * PAGE_TABLE_REACH +
-                           PAGE_TABLE_REACH / 2;
+        uintptr_t middle =
+            ((uintptr_t)map / PAGE_TABLE_REACH) * PAGE_TABLE_REACH + PAGE_TABLE_REACH / 2;
         if (middle < (uintptr_t)map) {
             middle += PAGE_TABLE_REACH;
         }
