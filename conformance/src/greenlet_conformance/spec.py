@@ -109,7 +109,8 @@ class Spec:
     def _unknown(self, pattern: str) -> str:
         ids = list(self.clauses)
         words = [w for w in re.split(r"[^a-z0-9]+", pattern.lower()) if len(w) > 2]
-        near = difflib.get_close_matches(pattern.rstrip(".*?"), ids, n=4, cutoff=0.5)
+        groups = {f"{i.rpartition('.')[0]}.*": None for i in ids}
+        near = difflib.get_close_matches(pattern, [*groups, *ids], n=4, cutoff=0.6)
         near += [i for i in ids if i not in near and any(w in i for w in words)]
         hint = f"near matches: {', '.join(near[:6])}" if near else "`list` shows all clauses"
         return f"no clause matches {pattern!r}; {hint}"

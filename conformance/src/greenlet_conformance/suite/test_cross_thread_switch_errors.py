@@ -229,41 +229,59 @@ def test_error_in_greenlet(impl: Any, worker: Worker) -> None:
     home.is_untouched()
 
 
+#: One refused call each: a switch in each form, and throws.
+REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    *(("switch", args, kwargs) for args, kwargs, _ in FORMS),
+    ("throw", (), {}),
+    ("throw", (KeyError("foreign"),), {}),
+    ("throw", (KeyError, "foreign"), {}),
+]
+
+
 @clause("thread.untouched.suspended")
-def test_untouched_suspended(impl: Any, worker: Worker) -> None:
+@pytest.mark.parametrize(("name", "args", "kwargs"), REFUSED)
+def test_untouched_suspended(
+    impl: Any, worker: Worker, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
     """A suspended target gets, when resumed in its own thread, only what that switch sent."""
-    home = Home(impl, worker)
-    attempts(impl, home.suspended)
-    home.is_untouched()
-    assert worker(home.suspended.switch, "own", k="own") == "ends"
-    assert home.log == [("got", (("own",), {"k": "own"}))]
+    own = [((), {}, ()), (("own",), {}, "own"), ((), {"own": 1}, {"own": 1})]
+    for own_args, own_kwargs, expected in own:
+        home = Home(impl, worker)
+        for g in (home.suspended, home.dead_under_suspended):
+            assert type(raised_by(getattr(g, name), *args, **kwargs)) is impl.error
+        home.is_untouched()
+        assert worker(home.suspended.switch, *own_args, **own_kwargs) == "ends"
+        assert home.log == [("got", expected)]
 
 
 @clause("thread.untouched.suspended")
-def test_untouched_suspended_then_nothing(impl: Any, worker: Worker) -> None:
-    """A switch without arguments brings the empty tuple, not what was refused before."""
+@pytest.mark.parametrize(("name", "args", "kwargs"), REFUSED)
+def test_untouched_suspended_then_thrown_at(
+    impl: Any, worker: Worker, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """A suspended target that is thrown at in its own thread gets that exception."""
     home = Home(impl, worker)
-    attempts(impl, home.suspended)
-    assert worker(home.suspended.switch) == "ends"
-    assert home.log == [("got", ())]
-    other = Home(impl, worker)
-    error = KeyError("own")
-    attempts(impl, other.suspended)
-    assert worker(other.suspended.throw, error) == "ends"
-    assert other.log == [("raised", error)]
-    assert other.log[0][1] is error
+    own = KeyError("own")
+    assert type(raised_by(getattr(home.suspended, name), *args, **kwargs)) is impl.error
+    assert worker(home.suspended.throw, own) == "ends"
+    assert home.log == [("raised", own)]
+    assert home.log[0][1] is own
 
 
 @clause("thread.untouched.unstarted")
-def test_untouched_unstarted(impl: Any, worker: Worker) -> None:
+@pytest.mark.parametrize(("name", "args", "kwargs"), REFUSED)
+def test_untouched_unstarted(
+    impl: Any, worker: Worker, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
     """An unstarted target is started in its own thread with the arguments of that switch only."""
-    home = Home(impl, worker)
-    attempts(impl, home.unstarted)
-    attempts(impl, home.dead_under_unstarted)
-    home.is_untouched()
-    assert worker(home.unstarted.switch) == "waits"
-    assert worker(home.unstarted.switch, "more") == "ends"
-    assert home.log == [("run", (), {}), ("got", "more")]
+    for own_args, own_kwargs in ((), {}), (("own",), {}), ((1, 2), {"own": 3}):
+        home = Home(impl, worker)
+        for g in (home.unstarted, home.dead_under_unstarted):
+            assert type(raised_by(getattr(g, name), *args, **kwargs)) is impl.error
+        home.is_untouched()
+        assert worker(home.unstarted.switch, *own_args, **own_kwargs) == "waits"
+        assert worker(home.unstarted.switch, "more") == "ends"
+        assert home.log == [("run", own_args, own_kwargs), ("got", "more")]
 
 
 @clause("thread.untouched.caller")

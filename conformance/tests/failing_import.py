@@ -1,0 +1,3 @@
+"""An implementation whose import fails with a message of two lines."""
+
+raise RuntimeError("first line\nsecond line")

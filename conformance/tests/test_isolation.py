@@ -1,0 +1,85 @@
+"""A crash, a hang and an early exit cost one test; the rest runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import Ran
+
+from greenlet_conformance import isolation
+
+CLAUSES = ["--clause=throw.instance", "--clause=throw.class", "--clause=order.example"]
+
+
+@pytest.mark.parametrize(
+    ("module", "outcome", "says"),
+    [
+        ("crashing", "CRASH", "SIGSEGV"),
+        ("leaving", "CRASH", "exited with 0"),
+        ("hanging", "TIMEOUT", "no result after 1 seconds"),
+    ],
+)
+def test_one_test_dies(run: Callable[..., Ran], module: str, outcome: str, says: str) -> None:
+    """The tests that die have that outcome, with a message; the others pass."""
+    ran = run("--impl", module, "--timeout", "1", *CLAUSES)
+    assert ran.outcomes == {
+        "test_example": "PASS",
+        "test_instance": outcome,
+        "test_class": outcome,
+    }
+    messages = [str(r["message"]) for r in ran.records if r.get("outcome") == outcome]
+    assert all(says in message for message in messages)
+    if module != "leaving":
+        assert all(f"{module}.py" in message for message in messages), "no traceback"
+    assert ran.records[-1]["counts"] == {"PASS": 1, outcome: 2}
+    assert ran.code == 1
+    assert f"1 PASS, 2 {outcome}" in ran.out
+    assert "2 failed, 1 passed" in ran.out
+
+
+def test_result_comes_back() -> None:
+    """What the work answers is what ``run`` answers, also when it is long."""
+    assert isolation.run(lambda: ["x" * 500_000, {"a": None}], 10) == ["x" * 500_000, {"a": None}]
+
+
+def test_exception_is_a_crash() -> None:
+    """Work that raises has no result; the traceback is in the message."""
+    died = isolation.run(lambda: 1 // 0, 10)
+    assert isinstance(died, isolation.Died)
+    assert died.kind == "CRASH"
+    assert "ZeroDivisionError" in died.message
+
+
+def test_threads_do_not_hold_it_up() -> None:
+    """A thread that never ends does not keep the child alive."""
+    import threading
+
+    def work() -> str:
+        threading.Thread(target=threading.Event().wait).start()
+        return "done"
+
+    began = time.monotonic()
+    assert isolation.run(work, 30) == "done"
+    assert time.monotonic() - began < 10
+
+
+def test_garbage_is_exercised() -> None:
+    """What the work leaves to the collector is collected before the result counts."""
+
+    class Lethal:
+        def __del__(self) -> None:
+            import os
+
+            os.abort()
+
+    def work() -> str:
+        first: Any = Lethal()
+        first.me = first
+        return "done"
+
+    died = isolation.run(work, 10)
+    assert isinstance(died, isolation.Died)
+    assert "SIGABRT" in died.message
