@@ -150,6 +150,8 @@ class Axis:
             steps = (1, 1.1, 1.25, 1.5, 8, 9)
         elif span <= 40:
             steps = (1, 2, 5)
+        elif span <= 1000:
+            steps = (1, 3)
         powers = range(math.floor(math.log10(self.least)), math.ceil(math.log10(self.most)) + 1)
         marks = [step * 10.0**power for power in powers for step in steps]
         return [
