@@ -65,8 +65,12 @@ def test_other_interpreter(run: Callable[..., Ran]) -> None:
     ran = run("--python", sys.executable, "--clause=order.example")
     assert ran.code == 0, ran.err
     assert ran.outcomes == {"test_example": "PASS"}
-    ran = run(f"--python={sys.executable}", "--impl=broken", "--clause=args.none",
-              BROKEN_GREENLET="NoneForNothing")
+    ran = run(
+        f"--python={sys.executable}",
+        "--impl=broken",
+        "--clause=args.none",
+        BROKEN_GREENLET="NoneForNothing",
+    )
     assert ran.code == 1
 
 

@@ -32,6 +32,7 @@ def test_one_test_dies(run: Callable[..., Ran], module: str, outcome: str, says:
     }
     messages = [str(r["message"]) for r in ran.records if r.get("outcome") == outcome]
     assert all(says in message for message in messages)
+    assert all("last words" in message for message in messages)
     if module != "leaving":
         assert all(f"{module}.py" in message for message in messages), "no traceback"
     assert ran.records[-1]["counts"] == {"PASS": 1, outcome: 2}

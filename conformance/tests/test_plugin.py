@@ -183,7 +183,9 @@ def test_no_isolation(run: Callable[..., Ran]) -> None:
 
 def test_inert_elsewhere(plain_pytest: Callable[..., Ran], tmp_path: Path) -> None:
     """A run of other tests is as if the plugin were not there."""
-    (tmp_path / "test_other.py").write_text("import os\n\n\ndef test_pid():\n    print(os.getpid())\n")
+    (tmp_path / "test_other.py").write_text(
+        "import os\n\n\ndef test_pid():\n    print(os.getpid())\n"
+    )
     ran = plain_pytest("-s", "--conformance-jsonl=results.jsonl", "--greenlet-impl=nosuch")
     assert ran.code == 0, ran.out + ran.err
     assert "1 passed" in ran.out
@@ -254,12 +256,12 @@ def test_stale_expectation(run: Callable[..., Ran], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("outcome", "result"), [("CRASH", "XFAIL"), ("FAIL", "CRASH")])
-def test_expected_crash(
-    run: Callable[..., Ran], tmp_path: Path, outcome: str, result: str
-) -> None:
+def test_expected_crash(run: Callable[..., Ran], tmp_path: Path, outcome: str, result: str) -> None:
     """A crash can be expected; one that is expected to fail but crashes is a CRASH."""
     text = GOOD.replace("args.none", "throw.class").replace("FAIL", outcome)
-    ran = run("--impl", "crashing", "--clause=throw.class", "--expectations", expect(tmp_path, text))
+    ran = run(
+        "--impl", "crashing", "--clause=throw.class", "--expectations", expect(tmp_path, text)
+    )
     assert ran.outcomes == {"test_class": result}
     assert ran.code == (0 if result == "XFAIL" else 1)
 
@@ -300,7 +302,7 @@ def test_condition(run: Callable[..., Ran], tmp_path: Path, when: str, outcome: 
         ('reason = "the docstring says so"', 'reason = " "', "needs a `reason`"),
         ('link = "findings/switch_docstring_says_none.py"', "", "needs a `link`"),
         ('outcome = "FAIL"', 'outcome = "PASS"', "`outcome` must be one of"),
-        ('outcome = "FAIL"', 'outcome = []', "`outcome` must be one of"),
+        ('outcome = "FAIL"', "outcome = []", "`outcome` must be one of"),
         ('outcome = "FAIL"', 'outcome = "FAIL"\n    wehn = 1', "unknown key 'wehn'"),
         ('outcome = "FAIL"', 'outcome = "FAIL"\n    when = {cpu = "x"}', "unknown condition"),
         ('outcome = "FAIL"', 'outcome = "FAIL"\n    when = {python = "x"}', "Invalid specifier"),

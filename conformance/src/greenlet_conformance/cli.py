@@ -139,9 +139,7 @@ def _run_elsewhere(python: str, arguments: list[str]) -> int:
             f"{python} cannot import greenlet_conformance ({last[0]});"
             f" install it there: {python} -m pip install greenlet-conformance"
         )
-    return subprocess.run(
-        [python, "-m", "greenlet_conformance", *rest], check=False
-    ).returncode
+    return subprocess.run([python, "-m", "greenlet_conformance", *rest], check=False).returncode
 
 
 def _list(options: argparse.Namespace, book: spec.Spec) -> int:

@@ -137,13 +137,18 @@ def _holds(when: Mapping[str, str], version: str) -> bool:
         "system": platform.system(),
         "machine": platform.machine(),
     }
-    try:
-        numbers = {"python": Version(platform.python_version()), "version": Version(version)}
-    except InvalidVersion:
-        numbers = {"python": Version(platform.python_version().rstrip("+")), "version": Version("0")}
+    numbers = {"python": _number(platform.python_version()), "version": _number(version)}
     return all(
         SpecifierSet(wanted).contains(numbers[key], prereleases=True)
         if key in numbers
         else facts[key] == wanted
         for key, wanted in when.items()
     )
+
+
+def _number(version: str) -> Version:
+    """A version, or 0 for one that cannot be read ("unknown"); CPython's builds may end in "+"."""
+    try:
+        return Version(version.rstrip("+"))
+    except InvalidVersion:
+        return Version("0")

@@ -4,10 +4,10 @@ How it works, on any system with ``fork``:
 
 1. The process that runs pytest has collected the tests, but has set up nothing and has
    not imported the implementation. For each test it makes a pipe and a file, and forks.
-2. The child sends its C-level stderr and its faulthandler to the file, runs the test by
-   pytest's own protocol (setup, call, teardown), collects the garbage that the test left,
-   so that an implementation which dies of it is caught, and writes pytest's reports as
-   one line of JSON into the pipe. Then it leaves by ``os._exit``: threads that never end
+2. The child points its faulthandler at the file, runs the test by pytest's own protocol
+   (setup, call, teardown), collects the garbage that the test left, so that an
+   implementation which dies of it is caught, and writes pytest's reports as one line of
+   JSON into the pipe. Then it leaves by ``os._exit``: threads that never end
    and greenlets that are still suspended cannot hold it up.
 3. The parent waits for the line. If the child dies first, that is a CRASH, with the name
    of the signal and the traceback from the file. If the time is up, that is a TIMEOUT:
@@ -78,18 +78,19 @@ def _child(work: Callable[[], Any], writing: int, log: IO[bytes]) -> None:
     try:
         os.setpgid(0, 0)
         _no_core_dump()
-        os.dup2(log.fileno(), 2)
         faulthandler.enable(file=log)
         if hasattr(gc, "freeze"):
             gc.freeze()  # what the parent made is no garbage of the test
         result = work()
+        os.dup2(log.fileno(), 1)  # what the end of garbage prints is no one's output
+        os.dup2(log.fileno(), 2)
         gc.collect()
         line = json.dumps(result).encode() + b"\n"
         while line:
             line = line[os.write(writing, line) :]
         os._exit(0)
     except BaseException:
-        os.write(2, traceback.format_exc().encode(errors="replace"))
+        os.write(log.fileno(), traceback.format_exc().encode(errors="replace"))
     finally:
         os._exit(3)
 

@@ -202,7 +202,7 @@ def _loose_ends(book: spec.Spec, items: Sequence[pytest.Item], whole: bool) -> l
     errors = []
     clauses = book.clauses
     files = {chapter.slug: chapter.test_file for chapter in book.chapters}
-    tied = set()
+    tied: set[str] = set()
     for item in items:
         ids = clauses_of(item)
         tied.update(ids)
@@ -326,8 +326,17 @@ def _run_item(
 
     answer = isolation.run(work, item.config.option.conformance_timeout)
     if isinstance(answer, isolation.Died):
-        return [], answer
+        output = _output_of_the_dead(item.config)
+        return [], dataclasses.replace(answer, message=answer.message + output)
     return [hook.pytest_report_from_serializable(config=item.config, data=d) for d in answer], None
+
+
+def _output_of_the_dead(config: pytest.Config) -> str:
+    """What a child that died had printed: it is still in the file that it shared with us."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture is None or not capture.is_globally_capturing():
+        return ""
+    return "".join(f"\n{text.rstrip()}" for text in capture.read_global_capture() if text)
 
 
 def _outcome(
@@ -370,7 +379,7 @@ def _final_report(
     report = pytest.TestReport(
         nodeid=item.nodeid,
         location=item.location,
-        keywords={name: 1 for name in item.keywords},
+        keywords=dict.fromkeys(item.keywords, 1),
         outcome="failed",
         longrepr=message,
         when="call",
@@ -390,7 +399,7 @@ def _final_report(
         failed = [r for r in reports if r.failed]
         if failed and outcome == "FAIL":
             report.longrepr = failed[0].longrepr
-            report.sections = list(failed[0].sections)
+            report.sections = [section for r in reports for section in r.sections]
         clauses = current_run(item.config).spec.clauses  # type: ignore[union-attr]
         for clause in (clauses[i] for i in clauses_of(item)):
             report.sections.append((f"clause {clause.id}: {clause.title}", clause.text))

@@ -126,15 +126,13 @@ def load(folder: Path | None = None) -> Spec:
     if not index.is_file():
         raise SpecError(f"{index}: missing; it must link the chapters in reading order")
     slugs = _CHAPTER_LINK.findall(index.read_text(encoding="utf-8"))
-    errors: list[str] = []
-    errors += [f"{index}: links {s}.md twice" for s in sorted({s for s in slugs if slugs.count(s) > 1})]
-    errors += [f"{index}: links {s}.md, which does not exist" for s in slugs if not (folder / f"{s}.md").is_file()]
-    on_disk = sorted(p.stem for p in folder.glob("*.md") if p.stem != "index")
-    errors += [f"{folder / s}.md: not linked from index.md" for s in on_disk if s not in slugs]
+    missing = [s for s in slugs if not (folder / f"{s}.md").is_file()]
+    unlinked = sorted({p.stem for p in folder.glob("*.md")} - {"index", *slugs})
+    errors = [f"{index}: links {s}.md twice" for s in dict.fromkeys(slugs) if slugs.count(s) > 1]
+    errors += [f"{index}: links {s}.md, which does not exist" for s in missing]
+    errors += [f"{folder / s}.md: not linked from index.md" for s in unlinked]
     chapters = [
-        _parse_chapter(folder / f"{s}.md", errors)
-        for s in dict.fromkeys(slugs)
-        if (folder / f"{s}.md").is_file()
+        _parse_chapter(folder / f"{s}.md", errors) for s in dict.fromkeys(slugs) if s not in missing
     ]
     errors += _duplicates(chapters)
     if errors:

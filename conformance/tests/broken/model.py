@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Optional
+from typing import Any
 
 import greenlet as upstream
 
@@ -32,8 +32,8 @@ class GreenletExit(BaseException):
 class World(threading.local):
     """What each thread has of its own."""
 
-    root: Optional[Model] = None
-    current: Optional[Model] = None
+    root: Model | None = None
+    current: Model | None = None
     tracer: Any = None
 
 
@@ -41,6 +41,10 @@ class Model:
     """A greenlet."""
 
     world: World
+
+    #: The clauses that a rule breaks, and the names that its module lacks.
+    breaks: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
     # --- making one ------------------------------------------------------------------
 
@@ -51,9 +55,9 @@ class Model:
             raise TypeError(f"parent must be a greenlet, not {type(parent).__name__}")
         if run is not None:
             self._run = run
-        self._parent: Optional[Model] = parent
+        self._parent: Model | None = parent
         self._state = "unstarted"
-        self._root: Optional[Model] = None
+        self._root: Model | None = None
         self._raw: Any = None
 
     @classmethod
@@ -109,7 +113,7 @@ class Model:
             raise AttributeError("run cannot be set after the start of the greenlet")
 
     @property
-    def parent(self) -> Optional[Model]:
+    def parent(self) -> Model | None:
         return self._parent
 
     @parent.setter
@@ -130,7 +134,7 @@ class Model:
         self._check_parent_thread(value)
 
     def _check_cycle(self, value: Model) -> None:
-        ancestor: Optional[Model] = value
+        ancestor: Model | None = value
         while ancestor is not None:
             if ancestor is self:
                 raise ValueError("cyclic parent chain")
@@ -163,10 +167,7 @@ class Model:
 
     def _made_exception(self, kind: Any = GreenletExit, value: Any = None, tb: Any = None) -> Any:
         self._check_thrown(kind, value, tb)
-        if isinstance(kind, BaseException):
-            exception = kind
-        else:
-            exception = self._instantiate(kind, value)
+        exception = kind if isinstance(kind, BaseException) else self._instantiate(kind, value)
         return exception if tb is None else exception.with_traceback(tb)
 
     def _check_thrown(self, kind: Any, value: Any, tb: Any) -> None:
@@ -190,8 +191,8 @@ class Model:
 
     # --- whose thread ----------------------------------------------------------------
 
-    def _root_of_lineage(self) -> Optional[Model]:
-        g: Optional[Model] = self
+    def _root_of_lineage(self) -> Model | None:
+        g: Model | None = self
         while g is not None and g._root is None:
             g = g._parent
         return g._root if g is not None else None
@@ -307,10 +308,10 @@ class Model:
         return self._parent
 
 
-def build(rule: type) -> dict[str, Any]:
+def build(rule: type[Model]) -> dict[str, Any]:
     """The names of a greenlet module in which ``rule`` overrides the model."""
     world = World()
-    cls: Any = type("greenlet", (rule, Model), {"world": world})
+    cls: Any = type("greenlet", (rule,), {"world": world})
 
     def settrace(function: Any) -> Any:
         old, world.tracer = world.tracer, function
@@ -319,19 +320,16 @@ def build(rule: type) -> dict[str, Any]:
     def gettrace() -> Any:
         return world.tracer
 
-    names = {
-        "getcurrent": cls._current,
+    def getcurrent() -> Any:
+        return cls._current()
+
+    names: dict[str, Any] = {
+        "getcurrent": getcurrent,
         "error": error,
         "GreenletExit": GreenletExit,
         "settrace": settrace,
         "gettrace": gettrace,
     }
-
-    def getcurrent() -> Any:
-        return cls._current()
-
-    names["getcurrent"] = getcurrent
     for name, value in names.items():
         setattr(cls, name, value if isinstance(value, type) else staticmethod(value))
-    hidden = getattr(rule, "lacks", ())
-    return {k: v for k, v in {"greenlet": cls, **names}.items() if k not in hidden}
+    return {k: v for k, v in {"greenlet": cls, **names}.items() if k not in rule.lacks}

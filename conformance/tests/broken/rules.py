@@ -8,59 +8,55 @@ from __future__ import annotations
 
 from typing import Any
 
-import greenlet as upstream
-
 from broken.model import GreenletExit, Model, error
 
 
-class Intact:
+class Intact(Model):
     """Nothing is broken."""
-
-    breaks: tuple[str, ...] = ()
 
 
 # --- arguments and results ---------------------------------------------------------------
 
 
-class ListForSeveral:
+class ListForSeveral(Model):
     """Several arguments arrive as a list."""
 
     breaks = ("args.several", "args.self", "args.each-its-own", "dead.skip.values")
 
     def _single(self, args: Any, kwargs: Any) -> Any:
-        single = Model._single(self, args, kwargs)  # type: ignore[arg-type]
+        single = super()._single(args, kwargs)
         return list(single) if type(single) is tuple and len(single) > 1 and not kwargs else single
 
 
-class TupleForOne:
+class TupleForOne(Model):
     """One argument arrives as a tuple of one."""
 
     breaks = ("args.one", "args.result", "parent.result", "order.self")
 
     def _single(self, args: Any, kwargs: Any) -> Any:
-        return args if not kwargs else Model._single(self, args, kwargs)  # type: ignore[arg-type]
+        return args if not kwargs else super()._single(args, kwargs)
 
 
-class NoneForNothing:
+class NoneForNothing(Model):
     """Nothing arrives as None, as upstream's docstring has it."""
 
     breaks = ("args.none", "args.each-its-own", "dead.skip.self", "dead.skip.values")
 
     def _single(self, args: Any, kwargs: Any) -> Any:
-        single = Model._single(self, args, kwargs)  # type: ignore[arg-type]
+        single = super()._single(args, kwargs)
         return None if not args and not kwargs else single
 
 
-class KeywordsLost:
+class KeywordsLost(Model):
     """Keywords are lost if there are positional arguments."""
 
     breaks = ("args.both", "args.each-its-own", "dead.skip.values")
 
     def _single(self, args: Any, kwargs: Any) -> Any:
-        return Model._single(self, args, {} if args else kwargs)  # type: ignore[arg-type]
+        return super()._single(args, {} if args else kwargs)
 
 
-class BothAsFlatTuple:
+class BothAsFlatTuple(Model):
     """Positional and keyword arguments arrive as one flat tuple with the dict at its end."""
 
     breaks = ("args.both", "args.self", "dead.skip.values")
@@ -68,10 +64,10 @@ class BothAsFlatTuple:
     def _single(self, args: Any, kwargs: Any) -> Any:
         if args and kwargs:
             return (*args, kwargs)
-        return Model._single(self, args, kwargs)  # type: ignore[arg-type]
+        return super()._single(args, kwargs)
 
 
-class OneOfBothUnwrapped:
+class OneOfBothUnwrapped(Model):
     """A single positional argument beside keywords is not wrapped in a tuple."""
 
     breaks = ("args.both", "args.each-its-own")
@@ -79,10 +75,10 @@ class OneOfBothUnwrapped:
     def _single(self, args: Any, kwargs: Any) -> Any:
         if len(args) == 1 and kwargs:
             return (args[0], kwargs)
-        return Model._single(self, args, kwargs)  # type: ignore[arg-type]
+        return super()._single(args, kwargs)
 
 
-class EmptyDictKept:
+class EmptyDictKept(Model):
     """What arrives is always a pair, even if there are no keywords."""
 
     breaks = ("args.several", "args.empty-unpacking", "args.none", "args.one")
@@ -91,7 +87,7 @@ class EmptyDictKept:
         return args, kwargs
 
 
-class TupleUnpacked:
+class TupleUnpacked(Model):
     """A single tuple is taken for the arguments."""
 
     breaks = ("args.one", "args.start", "args.result", "parent.unstarted")
@@ -105,7 +101,7 @@ class TupleUnpacked:
         return ("value", result if type(result) is tuple else (result,), {})
 
 
-class ResultTupleUnpacked:
+class ResultTupleUnpacked(Model):
     """A tuple that run returns is taken for several values."""
 
     breaks = ("args.result", "parent.unstarted")
@@ -114,7 +110,7 @@ class ResultTupleUnpacked:
         return ("value", result if type(result) is tuple else (result,), {})
 
 
-class NoneResultIsNothing:
+class NoneResultIsNothing(Model):
     """A run that returns None sends nothing."""
 
     breaks = ("args.result-none", "args.result", "parent.unstarted")
@@ -123,39 +119,41 @@ class NoneResultIsNothing:
         return ("value", () if result is None else (result,), {})
 
 
-class ExceptionValueRaised:
+class ExceptionValueRaised(Model):
     """An exception that is sent as a value is raised."""
 
     breaks = ("args.exception-value", "parent.exit-value")
 
     def _single(self, args: Any, kwargs: Any) -> Any:
-        single = Model._single(self, args, kwargs)  # type: ignore[arg-type]
+        single = super()._single(args, kwargs)
         if isinstance(single, Exception):
             raise single
         return single
 
 
-class SelfSwitchNone:
+class SelfSwitchNone(Model):
     """A switch to oneself returns None."""
 
     breaks = ("order.self", "args.self", "dead.skip.self")
 
     def _enter(self, packet: Any) -> Any:
-        if self is self._current() and packet[0] == "value":  # type: ignore[attr-defined]
+        if self is self._current() and packet[0] == "value":
             return None
-        return Model._enter(self, packet)  # type: ignore[arg-type]
+        return super()._enter(packet)
 
 
-class SelfSwitchEmpty(SelfSwitchNone):
+class SelfSwitchEmpty(Model):
     """A switch to oneself returns ()."""
 
+    breaks = ("order.self", "args.self", "dead.skip.self")
+
     def _enter(self, packet: Any) -> Any:
-        if self is self._current() and packet[0] == "value":  # type: ignore[attr-defined]
+        if self is self._current() and packet[0] == "value":
             return ()
-        return Model._enter(self, packet)  # type: ignore[arg-type]
+        return super()._enter(packet)
 
 
-class ValuesKept:
+class ValuesKept(Model):
     """What was sent last is kept."""
 
     breaks = ("args.not-kept",)
@@ -165,42 +163,35 @@ class ValuesKept:
         return ("value", args, kwargs)
 
 
-class StartDropsArguments:
+class StartDropsArguments(Model):
     """run is called without keywords."""
 
     breaks = ("args.start-keywords", "dead.skip.unstarted-ancestor", "args.keyword-names")
 
     def _begin(self, run: Any) -> None:
-        Model._begin(self, lambda *args, **kwargs: run(*args))  # type: ignore[arg-type]
+        super()._begin(lambda *args, **kwargs: run(*args))
 
 
 # --- the tree ----------------------------------------------------------------------------
 
 
-class RunReadable:
+class RunReadable(Model):
     """run can still be read after the start."""
 
     breaks = ("tree.run",)
 
-    @property
-    def run(self) -> Any:
-        return self.kept
-
-    @run.setter
-    def run(self, value: Any) -> None:
-        Model.run.fset(self, value)  # type: ignore[attr-defined]
-
-    @run.deleter
-    def run(self) -> None:
-        Model.run.fdel(self)  # type: ignore[attr-defined]
+    def __getattribute__(self, name: str) -> Any:
+        if name == "run" and "kept" in self.__dict__:
+            return self.kept
+        return super().__getattribute__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "_run":
             self.kept = value
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)
 
 
-class RunSettable:
+class RunSettable(Model):
     """run can be set after the start."""
 
     breaks = ("tree.run-replaced",)
@@ -209,21 +200,21 @@ class RunSettable:
         pass
 
 
-class RunReadWhenMade:
+class RunReadWhenMade(Model):
     """run is read when the greenlet is made, not at its start."""
 
     breaks = ("tree.run-replaced",)
 
     def _begin(self, run: Any) -> None:
-        Model._begin(self, self._first_run)  # type: ignore[arg-type]
+        super()._begin(self._first_run)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "_run" and not hasattr(self, "_first_run"):
             self._first_run = value
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)
 
 
-class MissingRunKills:
+class MissingRunKills(Model):
     """A switch to a greenlet without run kills it."""
 
     breaks = ("tree.run-missing", "parent.unstartable")
@@ -232,19 +223,19 @@ class MissingRunKills:
         if self._state == "unstarted" and not hasattr(self, "run"):
             self._state = "dead"
             raise AttributeError("run")
-        return Model._enter(self, packet)  # type: ignore[arg-type]
+        return super()._enter(packet)
 
     def _begin(self, run: Any) -> None:
-        Model._begin(self, run)  # type: ignore[arg-type]
+        super()._begin(run)
 
     def _heir(self) -> Any:
-        heir = self._living(self._parent)  # type: ignore[attr-defined]
+        heir = self._living(self._parent)
         if heir._state == "unstarted" and not hasattr(heir, "run"):
             heir._state = "dead"
         return heir
 
 
-class CyclesAllowed:
+class CyclesAllowed(Model):
     """Only a greenlet that is its own parent is refused."""
 
     breaks = ("tree.parent-cycle",)
@@ -254,7 +245,7 @@ class CyclesAllowed:
             raise ValueError("cyclic parent chain")
 
 
-class AnyParent:
+class AnyParent(Model):
     """A wrong type of parent raises ValueError."""
 
     breaks = ("tree.parent-type",)
@@ -262,10 +253,10 @@ class AnyParent:
     def _check_parent(self, value: Any) -> None:
         if not isinstance(value, Model):
             raise ValueError("parent must be a greenlet")
-        Model._check_parent(self, value)  # type: ignore[arg-type]
+        super()._check_parent(value)
 
 
-class RootTakesParent:
+class RootTakesParent(Model):
     """The root's parent can be set."""
 
     breaks = ("tree.root-fixed",)
@@ -274,7 +265,7 @@ class RootTakesParent:
         pass
 
 
-class RootForAllThreads:
+class RootForAllThreads(Model):
     """All threads see the same root."""
 
     breaks = ("tree.root-per-thread",)
@@ -283,34 +274,34 @@ class RootForAllThreads:
     @classmethod
     def _make_root(cls) -> Any:
         if RootForAllThreads.shared is None:
-            RootForAllThreads.shared = Model._make_root.__func__(cls)  # type: ignore[attr-defined]
+            RootForAllThreads.shared = super()._make_root()
         return RootForAllThreads.shared
 
 
-class ParentIsRoot:
+class ParentIsRoot(Model):
     """A new greenlet's parent is the root, whoever makes it."""
 
     breaks = ("tree.default-parent", "tree.none-parent", "parent.chain", "parent.exception")
 
     def __init__(self, run: Any = None, parent: Any = None) -> None:
-        self._current()  # type: ignore[attr-defined]
-        chosen = self.world.root if parent is None else parent  # type: ignore[attr-defined]
-        Model.__init__(self, run, chosen)  # type: ignore[arg-type]
+        self._current()
+        chosen = self.world.root if parent is None else parent
+        super().__init__(run, chosen)
 
 
-class ParentIsStarter:
+class ParentIsStarter(Model):
     """The parent becomes the greenlet that starts it."""
 
     breaks = ("tree.default-parent", "order.starter", "parent.not-the-switcher")
 
     def _begin(self, run: Any) -> None:
-        Model._begin(self, run)  # type: ignore[arg-type]
-        current = self._current()  # type: ignore[attr-defined]
+        super()._begin(run)
+        current = self._current()
         if current._state != "dead":
             self._parent = current
 
 
-class UnstartedIsTrue:
+class UnstartedIsTrue(Model):
     """An unstarted greenlet is true."""
 
     breaks = ("tree.states", "tree.new-is-idle", "throw.check.untouched")
@@ -319,7 +310,7 @@ class UnstartedIsTrue:
         return self._state != "dead"
 
 
-class DeadIsTrue:
+class DeadIsTrue(Model):
     """A dead greenlet is true."""
 
     breaks = ("tree.states", "dead.stays", "dead.while-ending")
@@ -328,7 +319,7 @@ class DeadIsTrue:
         return self._state != "unstarted"
 
 
-class UnstartedIsDead:
+class UnstartedIsDead(Model):
     """An unstarted greenlet says that it is dead."""
 
     breaks = ("tree.states", "tree.new-is-idle")
@@ -338,18 +329,18 @@ class UnstartedIsDead:
         return self._state != "active"
 
 
-class StartsWhenMade:
+class StartsWhenMade(Model):
     """Making a greenlet starts it."""
 
     breaks = ("tree.new-is-idle", "order.start")
 
     def __init__(self, run: Any = None, parent: Any = None) -> None:
-        Model.__init__(self, run, parent)  # type: ignore[arg-type]
+        super().__init__(run, parent)
         if callable(run):
-            self.switch()  # type: ignore[attr-defined]
+            self.switch()
 
 
-class NoTracing:
+class NoTracing(Model):
     """The module has no settrace and no gettrace."""
 
     breaks = ("tree.trace-names", "order.trace", "throw.trace", "thread.trace-own")
@@ -359,7 +350,7 @@ class NoTracing:
 # --- order -------------------------------------------------------------------------------
 
 
-class DeferredSwitch:
+class DeferredSwitch(Model):
     """A switch to an unstarted greenlet starts it, but comes back before its first step."""
 
     breaks = ("order.example", "order.immediate", "order.start", "args.start")
@@ -370,7 +361,6 @@ class DeferredSwitch:
             first = packet
 
             def later() -> Any:
-                upstream.getcurrent()
                 return run(*first[1], **first[2])
 
             self._run = later
@@ -378,58 +368,58 @@ class DeferredSwitch:
             if self._deferred == 1:
                 return ()
             packet = ("value", (), {})
-        return Model._enter(self, packet)  # type: ignore[arg-type]
+        return super()._enter(packet)
 
 
-class ReturnsToSwitcher:
+class ReturnsToSwitcher(Model):
     """An end leads to the greenlet that switched last, as a call would."""
 
     breaks = ("parent.not-the-switcher", "order.starter", "parent.waiting-elsewhere")
 
     def _arrived(self, origin: Any, packet: Any) -> Any:
         self._last_origin = origin
-        return Model._arrived(self, origin, packet)  # type: ignore[arg-type]
+        return super()._arrived(origin, packet)
 
     def _outcome(self, run: Any, origin: Any, packet: Any) -> Any:
         self._last_origin = origin
-        return Model._outcome(self, run, origin, packet)  # type: ignore[arg-type]
+        return super()._outcome(run, origin, packet)
 
     def _heir(self) -> Any:
         return self._last_origin if self._last_origin._state == "active" else self._parent
 
 
-class RestartsEachTime:
+class RestartsEachTime(Model):
     """A dead greenlet is started again."""
 
     breaks = ("dead.stays", "dead.skip.parent", "dead.skip.chain", "dead.skip.root")
 
     def _begin(self, run: Any) -> None:
-        Model._begin(self, run)  # type: ignore[arg-type]
+        super()._begin(run)
         self._again = run
 
     def switch(self, /, *args: Any, **kwargs: Any) -> Any:
         if self._state == "dead" and hasattr(self, "_again"):
             self._state = "unstarted"
             self._run = self._again
-        return Model.switch(self, *args, **kwargs)  # type: ignore[arg-type]
+        return super().switch(*args, **kwargs)
 
 
-class TraceInOrigin:
+class TraceInOrigin(Model):
     """The trace function is called in the origin."""
 
     breaks = ("order.trace", "throw.trace")
 
     def _enter(self, packet: Any) -> Any:
-        me = self._current()  # type: ignore[attr-defined]
+        me = self._current()
         if self is not me:
-            Model._trace(self, me, packet)  # type: ignore[arg-type]
-        return Model._enter(self, packet)  # type: ignore[arg-type]
+            super()._trace(me, packet)
+        return super()._enter(packet)
 
     def _trace(self, origin: Any, packet: Any) -> None:
         pass
 
 
-class TraceNamesTheDead:
+class TraceNamesTheDead(Model):
     """The trace function is told the greenlet that was named."""
 
     breaks = ("order.trace-target", "dead.throw.trace")
@@ -437,34 +427,34 @@ class TraceNamesTheDead:
 
     def _transfer(self, packet: Any) -> Any:
         type(self).named = self
-        return Model._transfer(self, packet)  # type: ignore[arg-type]
+        return super()._transfer(packet)
 
     def _trace(self, origin: Any, packet: Any) -> None:
-        tracer = self.world.tracer  # type: ignore[attr-defined]
+        tracer = self.world.tracer
         if tracer is not None:
             target = type(self).named if type(self).named is not origin else self
             event = "switch" if packet[0] == "value" else "throw"
             tracer(event, (origin, target))
 
 
-class TracerKeptOnError:
+class TracerKeptOnError(Model):
     """A trace function that raises stays."""
 
     breaks = ("order.trace-error",)
 
     def _trace(self, origin: Any, packet: Any) -> None:
-        tracer = self.world.tracer  # type: ignore[attr-defined]
+        tracer = self.world.tracer
         if tracer is not None:
             tracer("switch" if packet[0] == "value" else "throw", (origin, self))
 
 
-class ThrowTracedAsSwitch:
+class ThrowTracedAsSwitch(Model):
     """A throw is traced as a switch."""
 
     breaks = ("throw.trace", "dead.throw.trace")
 
     def _trace(self, origin: Any, packet: Any) -> None:
-        tracer = self.world.tracer  # type: ignore[attr-defined]
+        tracer = self.world.tracer
         if tracer is not None:
             tracer("switch", (origin, self))
 
@@ -472,7 +462,7 @@ class ThrowTracedAsSwitch:
 # --- the dead ----------------------------------------------------------------------------
 
 
-class DeadRaises:
+class DeadRaises(Model):
     """A switch to a dead greenlet raises error."""
 
     breaks = ("dead.skip.parent", "dead.skip.self", "dead.skip.chain", "dead.skip.root")
@@ -480,21 +470,21 @@ class DeadRaises:
     def _transfer(self, packet: Any) -> Any:
         if self._state == "dead":
             raise error("cannot switch to a dead greenlet")
-        return Model._transfer(self, packet)  # type: ignore[arg-type]
+        return super()._transfer(packet)
 
 
-class DeadReturns:
+class DeadReturns(Model):
     """A switch to a dead greenlet returns its arguments at once."""
 
     breaks = ("dead.skip.parent", "dead.skip.chain", "dead.skip.root", "dead.skip.reparented")
 
     def _transfer(self, packet: Any) -> Any:
         if self._state == "dead":
-            return self._received(packet)  # type: ignore[attr-defined]
-        return Model._transfer(self, packet)  # type: ignore[arg-type]
+            return self._received(packet)
+        return super()._transfer(packet)
 
 
-class SkipsOneLevel:
+class SkipsOneLevel(Model):
     """Only one dead greenlet is skipped; a second one returns the arguments."""
 
     breaks = ("dead.skip.chain", "dead.skip.nearest", "dead.skip.reparented")
@@ -504,20 +494,20 @@ class SkipsOneLevel:
         if target._state == "dead":
             target = target._parent
         if target._state == "dead":
-            return self._received(packet)  # type: ignore[attr-defined]
+            return self._received(packet)
         return target._enter(packet)
 
 
-class SkipsToRoot:
+class SkipsToRoot(Model):
     """A switch to a dead greenlet goes to the root."""
 
     breaks = ("dead.skip.parent", "dead.skip.chain", "dead.skip.nearest")
 
     def _living(self, g: Any) -> Any:
-        return g if g._state != "dead" else self.world.root  # type: ignore[attr-defined]
+        return g if g._state != "dead" else self.world.root
 
 
-class SkipsUnstarted:
+class SkipsUnstarted(Model):
     """Unstarted ancestors are skipped like dead ones."""
 
     breaks = ("dead.skip.unstarted-ancestor", "dead.parent.unstarted-beyond")
@@ -528,7 +518,7 @@ class SkipsUnstarted:
         return g
 
 
-class SkipDecidedAtDeath:
+class SkipDecidedAtDeath(Model):
     """Who receives for a dead greenlet is fixed when it dies."""
 
     breaks = ("dead.skip.at-switch", "dead.skip.reparented")
@@ -540,11 +530,11 @@ class SkipDecidedAtDeath:
         return target._enter(packet)
 
     def _heir(self) -> Any:
-        self._fixed = self._living(self._parent)  # type: ignore[attr-defined]
+        self._fixed = self._living(self._parent)
         return self._fixed
 
 
-class DeadThrowRaisesExit:
+class DeadThrowRaisesExit(Model):
     """GreenletExit thrown at the dead is raised in the ancestor."""
 
     breaks = ("dead.throw.exit",)
@@ -553,26 +543,26 @@ class DeadThrowRaisesExit:
         return ("error", exception)
 
 
-class DeadThrowInCaller:
+class DeadThrowInCaller(Model):
     """An exception thrown at the dead is raised in the thrower."""
 
     breaks = ("dead.throw.ancestor", "dead.throw.unstarted-ancestor")
 
     def throw(self, /, *args: Any) -> Any:
         if self._state == "dead":
-            exception = self._made_exception(*args)  # type: ignore[attr-defined]
+            exception = self._made_exception(*args)
             if not isinstance(exception, GreenletExit):
                 raise exception
-        return Model.throw(self, *args)  # type: ignore[arg-type]
+        return super().throw(*args)
 
 
-class DeadBeforeTheEnd:
+class DeadBeforeTheEnd(Model):
     """An end is not dead yet when the parent is started by it."""
 
     breaks = ("dead.while-ending",)
 
     def _begin(self, run: Any) -> None:
-        dying = self._current()  # type: ignore[attr-defined]
+        dying = self._current()
         if dying._state == "dead":
 
             def late(*args: Any, **kwargs: Any) -> Any:
@@ -582,51 +572,51 @@ class DeadBeforeTheEnd:
                 finally:
                     dying._state = "dead"
 
-            Model._begin(self, late)  # type: ignore[arg-type]
+            super()._begin(late)
         else:
-            Model._begin(self, run)  # type: ignore[arg-type]
+            super()._begin(run)
 
 
 # --- parents -----------------------------------------------------------------------------
 
 
-class ParentAtStart:
+class ParentAtStart(Model):
     """The parent at the start counts, not the one at the end."""
 
     breaks = ("parent.at-death", "parent.last-change", "parent.adopted")
 
     def _begin(self, run: Any) -> None:
-        Model._begin(self, run)  # type: ignore[arg-type]
+        super()._begin(run)
         self._first_parent = self._parent
 
     def _heir(self) -> Any:
         return self._first_parent
 
 
-class EndsInRoot:
+class EndsInRoot(Model):
     """Every end leads to the root."""
 
     breaks = ("parent.result", "parent.chain", "parent.unstarted", "dead.parent.skipped")
 
     def _heir(self) -> Any:
-        return self.world.root  # type: ignore[attr-defined]
+        return self.world.root
 
 
-class ExceptionsInRoot:
+class ExceptionsInRoot(Model):
     """Exceptions go to the root, past the parent."""
 
     breaks = ("parent.exception", "parent.exception-not-root", "parent.exception-climbs")
 
     def _died(self, exception: Any) -> Any:
-        packet = Model._died(self, exception)  # type: ignore[arg-type]
+        packet = super()._died(exception)
         self._failed = packet[0] == "error"
         return packet
 
     def _heir(self) -> Any:
-        return self.world.root if getattr(self, "_failed", False) else self._parent  # type: ignore[attr-defined]
+        return self.world.root if getattr(self, "_failed", False) else self._parent
 
 
-class ExceptionsCopied:
+class ExceptionsCopied(Model):
     """A copy of the exception is raised in the parent."""
 
     breaks = ("parent.exception", "parent.base-exceptions", "parent.traceback", "throw.uncaught")
@@ -637,7 +627,7 @@ class ExceptionsCopied:
         return ("error", type(exception)(*exception.args))
 
 
-class TracebackLost:
+class TracebackLost(Model):
     """The traceback is lost on the way."""
 
     breaks = ("parent.traceback", "throw.traceback")
@@ -645,19 +635,24 @@ class TracebackLost:
     def _received(self, packet: Any) -> Any:
         if packet[0] == "error":
             packet = ("error", packet[1].with_traceback(None))
-        return Model._received(self, packet)  # type: ignore[arg-type]
+        return super()._received(packet)
 
 
-class ExitRaised:
+class ExitRaised(Model):
     """GreenletExit is raised in the parent."""
 
-    breaks = ("parent.exit-returned", "parent.exit-subclass", "throw.default", "throw.unstarted-exit")
+    breaks = (
+        "parent.exit-returned",
+        "parent.exit-subclass",
+        "throw.default",
+        "throw.unstarted-exit",
+    )
 
     def _died(self, exception: Any) -> Any:
         return ("error", exception)
 
 
-class ExitReturnsNone:
+class ExitReturnsNone(Model):
     """GreenletExit makes the parent receive None."""
 
     breaks = ("parent.exit-returned", "parent.exit-subclass", "throw.default")
@@ -668,7 +663,7 @@ class ExitReturnsNone:
         return ("error", exception)
 
 
-class ExitExactly:
+class ExitExactly(Model):
     """Subclasses of GreenletExit are raised."""
 
     breaks = ("parent.exit-subclass", "throw.unstarted-exit")
@@ -679,7 +674,7 @@ class ExitExactly:
         return ("error", exception)
 
 
-class ExceptionReturned:
+class ExceptionReturned(Model):
     """Every exception is returned to the parent as a value."""
 
     breaks = ("parent.exception", "parent.exception-unstarted", "throw.uncaught")
@@ -688,7 +683,7 @@ class ExceptionReturned:
         return ("value", (exception,), {})
 
 
-class SystemExitSwallowed:
+class SystemExitSwallowed(Model):
     """SystemExit and KeyboardInterrupt are treated like GreenletExit."""
 
     breaks = ("parent.base-exceptions",)
@@ -699,18 +694,22 @@ class SystemExitSwallowed:
         return ("error", exception)
 
 
-class UnstartedParentRunsOnException:
+class UnstartedParentRunsOnException(Model):
     """An unstarted parent is started with the exception as argument."""
 
-    breaks = ("parent.exception-unstarted", "throw.unstarted-chain", "dead.throw.unstarted-ancestor")
+    breaks = (
+        "parent.exception-unstarted",
+        "throw.unstarted-chain",
+        "dead.throw.unstarted-ancestor",
+    )
 
     def _outcome(self, run: Any, origin: Any, packet: Any) -> Any:
         if packet[0] == "error" and origin._state == "dead":
             packet = ("value", (packet[1],), {})
-        return Model._outcome(self, run, origin, packet)  # type: ignore[arg-type]
+        return super()._outcome(run, origin, packet)
 
     def _transfer(self, packet: Any) -> Any:
-        target = self._living(self)  # type: ignore[attr-defined]
+        target = self._living(self)
         if target is not self and target._state == "unstarted" and packet[0] == "error":
             packet = ("value", (packet[1],), {})
         return target._enter(packet)
@@ -719,7 +718,7 @@ class UnstartedParentRunsOnException:
 # --- throw -------------------------------------------------------------------------------
 
 
-class ThrowRunsUnstarted:
+class ThrowRunsUnstarted(Model):
     """A throw at an unstarted greenlet runs it first."""
 
     breaks = ("throw.unstarted", "throw.unstarted-exit", "throw.unstarted-chain")
@@ -729,11 +728,11 @@ class ThrowRunsUnstarted:
             try:
                 run()
             except BaseException as exception:
-                return self._died(exception)  # type: ignore[attr-defined]
-        return Model._outcome(self, run, origin, packet)  # type: ignore[arg-type]
+                return self._died(exception)
+        return super()._outcome(run, origin, packet)
 
 
-class ThrowUnchecked:
+class ThrowUnchecked(Model):
     """throw does not look at its arguments."""
 
     breaks = ("throw.check.type", "throw.check.value", "throw.check.traceback")
@@ -745,41 +744,41 @@ class ThrowUnchecked:
         return kind if isinstance(kind, BaseException) else RuntimeError(kind, value)
 
 
-class ThrowCheckedInTarget:
+class ThrowCheckedInTarget(Model):
     """Wrong arguments of throw raise TypeError in the target."""
 
     breaks = ("throw.check.type", "throw.check.untouched")
 
     def throw(self, /, *args: Any) -> Any:
         try:
-            return Model.throw(self, *args)  # type: ignore[arg-type]
+            return super().throw(*args)
         except TypeError as failure:
-            if self._state == "active" and self is not self._current():  # type: ignore[attr-defined]
-                return self._transfer(("error", failure))  # type: ignore[attr-defined]
+            if self._state == "active" and self is not self._current():
+                return self._transfer(("error", failure))
             raise
 
 
-class ThrowIgnoresTraceback:
+class ThrowIgnoresTraceback(Model):
     """The third argument of throw is dropped."""
 
     breaks = ("throw.traceback",)
 
     def _made_exception(self, kind: Any = GreenletExit, value: Any = None, tb: Any = None) -> Any:
-        self._check_thrown(kind, value, tb)  # type: ignore[attr-defined]
-        return Model._made_exception(self, kind, value)  # type: ignore[arg-type]
+        self._check_thrown(kind, value, tb)
+        return super()._made_exception(kind, value)
 
 
-class ThrowInstantiates:
+class ThrowInstantiates(Model):
     """throw makes a new exception even from an instance."""
 
     breaks = ("throw.instance", "throw.value", "throw.self", "throw.uncaught")
 
     def _made_exception(self, kind: Any = GreenletExit, value: Any = None, tb: Any = None) -> Any:
-        made = Model._made_exception(self, kind, value, tb)  # type: ignore[arg-type]
+        made = super()._made_exception(kind, value, tb)
         return type(made)(*made.args).with_traceback(tb)
 
 
-class ThrowValueNotUnpacked:
+class ThrowValueNotUnpacked(Model):
     """A tuple of values becomes one argument."""
 
     breaks = ("throw.value",)
@@ -787,94 +786,94 @@ class ThrowValueNotUnpacked:
     def _instantiate(self, kind: Any, value: Any) -> Any:
         if isinstance(value, tuple):
             value = (value,)
-        return Model._instantiate(self, kind, value)  # type: ignore[arg-type]
+        return super()._instantiate(kind, value)
 
 
-class ThrowConstructorInCaller:
+class ThrowConstructorInCaller(Model):
     """An exception that cannot be made is raised in the caller."""
 
     breaks = ("throw.constructor-error",)
 
     def _instantiate(self, kind: Any, value: Any) -> Any:
-        made = Model._instantiate(self, kind, value)  # type: ignore[arg-type]
+        made = super()._instantiate(kind, value)
         if not isinstance(made, kind):
             raise made
         return made
 
 
-class ThrowDefaultsToKeyError:
+class ThrowDefaultsToKeyError(Model):
     """throw without arguments throws something else."""
 
     breaks = ("throw.default", "dead.throw.exit")
 
     def _made_exception(self, kind: Any = KeyError, value: Any = None, tb: Any = None) -> Any:
-        return Model._made_exception(self, kind, value, tb)  # type: ignore[arg-type]
+        return super()._made_exception(kind, value, tb)
 
 
-class ThrowGoesToThrower:
+class ThrowGoesToThrower(Model):
     """What a thrown-at greenlet does not catch is raised in the thrower."""
 
     breaks = ("throw.uncaught", "throw.default", "throw.unstarted")
 
     def _transfer(self, packet: Any) -> Any:
         if packet[0] == "error" and self._state in ("active", "unstarted"):
-            self._parent = self._parent and self._current()  # type: ignore[attr-defined]
-        return Model._transfer(self, packet)  # type: ignore[arg-type]
+            self._parent = self._parent and self._current()
+        return super()._transfer(packet)
 
 
-class SelfThrowIgnored:
+class SelfThrowIgnored(Model):
     """A throw at oneself does nothing."""
 
     breaks = ("throw.self",)
 
     def _enter(self, packet: Any) -> Any:
-        if self is self._current() and packet[0] == "error" and self.switch:  # type: ignore[attr-defined]
+        if self is self._current() and packet[0] == "error":
             return ()
-        return Model._enter(self, packet)  # type: ignore[arg-type]
+        return super()._enter(packet)
 
 
 # --- threads -----------------------------------------------------------------------------
 
 
-class CrossThreadRuntimeError:
+class CrossThreadRuntimeError(Model):
     """A switch to another thread raises RuntimeError."""
 
     breaks = ("thread.error", "thread.error.throw", "thread.error.root", "thread.exited.suspended")
 
     def _check_thread(self) -> None:
         try:
-            Model._check_thread(self)  # type: ignore[arg-type]
+            super()._check_thread()
         except error as refused:
             raise RuntimeError(str(refused)) from None
 
 
-class CrossThreadIgnored:
+class CrossThreadIgnored(Model):
     """A switch to another thread does nothing."""
 
     breaks = ("thread.error", "thread.error.arguments", "thread.error.unstarted")
 
     def switch(self, /, *args: Any, **kwargs: Any) -> Any:
         try:
-            return Model.switch(self, *args, **kwargs)  # type: ignore[arg-type]
+            return super().switch(*args, **kwargs)
         except error:
             return ()
 
 
-class CrossThreadKills:
+class CrossThreadKills(Model):
     """A refused switch kills the target."""
 
     breaks = ("thread.error", "thread.untouched.suspended", "thread.untouched.unstarted")
 
     def _check_thread(self) -> None:
         try:
-            Model._check_thread(self)  # type: ignore[arg-type]
+            super()._check_thread()
         except error:
             if self._parent is not None:
                 self._state = "dead"
             raise
 
 
-class CrossThreadKeepsArguments:
+class CrossThreadKeepsArguments(Model):
     """What a refused switch sent is received at the next one."""
 
     breaks = ("thread.untouched.suspended", "thread.untouched.unstarted", "thread.values-not-kept")
@@ -882,85 +881,85 @@ class CrossThreadKeepsArguments:
     def switch(self, /, *args: Any, **kwargs: Any) -> Any:
         pending = self.__dict__.pop("_pending", None)
         try:
-            self._check_thread()  # type: ignore[attr-defined]
+            self._check_thread()
         except error:
             self._pending = pending or (args, kwargs)
             raise
         args, kwargs = pending or (args, kwargs)
-        return Model.switch(self, *args, **kwargs)  # type: ignore[arg-type]
+        return super().switch(*args, **kwargs)
 
 
-class CrossThreadKeepsException:
+class CrossThreadKeepsException(Model):
     """What a refused throw brought is raised at the next switch."""
 
     breaks = ("thread.untouched.suspended", "thread.values-not-kept")
 
     def throw(self, /, *args: Any) -> Any:
         try:
-            return Model.throw(self, *args)  # type: ignore[arg-type]
+            return super().throw(*args)
         except error:
-            self._pending = self._made_exception(*args)  # type: ignore[attr-defined]
+            self._pending = self._made_exception(*args)
             raise
 
     def switch(self, /, *args: Any, **kwargs: Any) -> Any:
-        self._check_thread()  # type: ignore[attr-defined]
+        self._check_thread()
         pending = self.__dict__.pop("_pending", None)
         if pending is not None:
-            return Model.throw(self, pending)  # type: ignore[arg-type]
-        return Model.switch(self, *args, **kwargs)  # type: ignore[arg-type]
+            return super().throw(pending)
+        return super().switch(*args, **kwargs)
 
 
-class CrossThreadThrowRaises:
+class CrossThreadThrowRaises(Model):
     """A throw at another thread's greenlet raises the exception in the caller."""
 
     breaks = ("thread.error.throw", "thread.error.root")
 
     def throw(self, /, *args: Any) -> Any:
-        exception = self._made_exception(*args)  # type: ignore[attr-defined]
+        exception = self._made_exception(*args)
         try:
-            self._check_thread()  # type: ignore[attr-defined]
+            self._check_thread()
         except error:
             raise exception from None
-        return Model.throw(self, *args)  # type: ignore[arg-type]
+        return super().throw(*args)
 
 
-class ForeignDeadReturns:
+class ForeignDeadReturns(Model):
     """A dead greenlet of another thread returns the arguments."""
 
     breaks = ("thread.error.dead", "thread.exited.dead")
 
     def switch(self, /, *args: Any, **kwargs: Any) -> Any:
-        if self._state == "dead" and self._root_of_lineage() is not self._current():  # type: ignore[attr-defined]
-            if self._root is not self.world.root:  # type: ignore[attr-defined]
-                return self._single(args, kwargs)  # type: ignore[attr-defined]
-        return Model.switch(self, *args, **kwargs)  # type: ignore[arg-type]
+        self._current()
+        if self._state == "dead" and self._root is not self.world.root:
+            return self._single(args, kwargs)
+        return super().switch(*args, **kwargs)
 
 
-class ForeignUnstartedStarts:
+class ForeignUnstartedStarts(Model):
     """An unstarted greenlet can be started in any thread."""
 
     breaks = ("thread.error.unstarted", "thread.foreign-parent", "thread.unstarted-chain")
 
     def _check_thread(self) -> None:
         if self._state != "unstarted":
-            Model._check_thread(self)  # type: ignore[arg-type]
+            super()._check_thread()
 
 
-class UnstartedBelongsToMaker:
+class UnstartedBelongsToMaker(Model):
     """An unstarted greenlet belongs to the thread that made it, whatever its parent."""
 
     breaks = ("thread.foreign-parent", "thread.adopt-unstarted")
 
     def __init__(self, run: Any = None, parent: Any = None) -> None:
-        Model.__init__(self, run, parent)  # type: ignore[arg-type]
-        self._current()  # type: ignore[attr-defined]
-        self._maker = self.world.root  # type: ignore[attr-defined]
+        super().__init__(run, parent)
+        self._current()
+        self._maker = self.world.root
 
     def _root_of_lineage(self) -> Any:
         return self._root or self._maker
 
 
-class ReparentAcrossThreads:
+class ReparentAcrossThreads(Model):
     """A started greenlet may get a parent in another thread."""
 
     breaks = ("thread.reparent-started",)
@@ -969,26 +968,26 @@ class ReparentAcrossThreads:
         pass
 
 
-class UnstartedKeepsThread:
+class UnstartedKeepsThread(Model):
     """No greenlet may get a parent in another thread."""
 
     breaks = ("thread.foreign-parent", "thread.adopt-unstarted", "thread.exited.unstarted")
 
     def _check_parent_thread(self, value: Any) -> None:
-        if self._root_of_lineage() is not value._root_of_lineage():  # type: ignore[attr-defined]
+        if self._root_of_lineage() is not value._root_of_lineage():
             raise ValueError("parent cannot be on a different thread")
 
 
-class ErrorInRoot:
+class ErrorInRoot(Model):
     """The error of a refused switch is raised in the root."""
 
     breaks = ("thread.error.in-greenlet",)
 
     def _check_thread(self) -> None:
         try:
-            Model._check_thread(self)  # type: ignore[arg-type]
+            super()._check_thread()
         except error as refused:
-            root = self.world.root  # type: ignore[attr-defined]
-            if self._current() is root:  # type: ignore[attr-defined]
+            root: Any = self.world.root
+            if self._current() is root:
                 raise
             root._enter(("error", refused))

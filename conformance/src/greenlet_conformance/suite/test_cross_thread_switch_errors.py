@@ -172,7 +172,9 @@ def test_error_running(impl: Any, worker: Worker) -> None:
         log.append("went on")
         return "ends"
 
-    thread = threading.Thread(target=lambda: log.append(worker(lambda: impl.greenlet(run).switch())))
+    thread = threading.Thread(
+        target=lambda: log.append(worker(lambda: impl.greenlet(run).switch()))
+    )
     thread.start()
     assert inside.wait(STEP_SECONDS)
     refuses(impl, running[0])

@@ -212,7 +212,7 @@ def test_c_frames(impl: Any, kind: str) -> None:
         if kind == "map":
             return list(map(ask, [3, 1, 2]))
         if kind == "reduce":
-            return functools.reduce(lambda a, b: a + [ask(b)], [3, 1, 2], [])
+            return functools.reduce(lambda a, b: [*a, ask(b)], [3, 1, 2], [])
         return type.__call__(Made).answers
 
     up, down = impl.greenlet(run), impl.greenlet(run)
@@ -486,7 +486,7 @@ def test_handled_exception(impl: Any) -> None:
         log.append(("after the handler", handled()))
 
     def reraise() -> None:
-        raise  # noqa: PLE0704
+        raise
 
     g = impl.greenlet(run)
     try:

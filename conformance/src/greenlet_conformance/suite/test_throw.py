@@ -11,6 +11,9 @@ import pytest
 
 from greenlet_conformance.suite.support import clause, functions, raised_by, shape, states
 
+#: Catchers outlive their tests: they would survive the GreenletExit of their collection.
+KEPT: list[Any] = []
+
 
 def catcher(impl: Any) -> Any:
     """A suspended child of the current greenlet that sends back each exception it catches."""
@@ -25,6 +28,7 @@ def catcher(impl: Any) -> Any:
                 answer = ["caught", error]
 
     g = impl.greenlet(run)
+    KEPT.append(g)
     assert g.switch() == "ready"
     return g
 
@@ -511,7 +515,7 @@ def test_exit_caught(impl: Any) -> None:
 def refused(impl: Any, kind: str) -> list[tuple[Any, ...]]:
     """Arguments that ``throw`` must refuse, by what is wrong with them."""
     error = ValueError("x")
-    return {
+    attempts: dict[str, list[tuple[Any, ...]]] = {
         "type": [("abc",), (None,), (42,), (int,), ([],), (object(),), (None, None, None)],
         "value": [(error, "x"), (error, error), (error, ValueError("y")), (error, 0), (error, ())],
         "traceback": [
@@ -522,7 +526,8 @@ def refused(impl: Any, kind: str) -> list[tuple[Any, ...]]:
             (ValueError, None, False),
         ],
         "count": [(ValueError, "x", None, None)],
-    }[kind]
+    }
+    return attempts[kind]
 
 
 def check_refused(impl: Any, kind: str) -> None:
