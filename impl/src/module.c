@@ -7,6 +7,10 @@
 #include <time.h>
 
 gl_module_constants gl_module;
+#ifdef GL_HAVE_STACK_BOUNDS
+size_t gl_stack_bounds_offset;
+uintptr_t gl_stack_margin;
+#endif
 
 typedef struct {
     bool optional_cleanup;
@@ -245,6 +249,9 @@ module_exec(PyObject *module)
         return -1;
     }
     ((gl_module_state *)PyModule_GetState(module))->optional_cleanup = true;
+    if (gl_pystate_check() < 0) {
+        return -1;
+    }
     if (PyType_Ready(&PyGreenlet_Type) < 0 || !make_constants() || !add_names(module)) {
         return -1;
     }

@@ -12,14 +12,18 @@
  *   gl_pystate           what a suspended greenlet keeps; lies in the C frame that suspended it
  *   gl_pystate_save()    thread state -> gl_pystate
  *   gl_pystate_load()    gl_pystate -> thread state
- *   gl_pystate_begin()   makes the thread state that of a greenlet about to start: no frames, an
- *                        empty C stack. The depth of Python calls goes on from the starter's,
- *                        or greenlets that start greenlets without end would never be stopped
+ *   gl_pystate_begin()   makes the thread state that of a greenlet about to start on a lane: no
+ *                        frames, an empty C stack. The depth of Python calls goes on from the
+ * starter's, or greenlets that start greenlets without end would never be stopped
  *   gl_pystate_abandon() frees what a suspended greenlet holds that will never run again; false if
  *                        its stack must stay because somebody holds its frames
  *   gl_pystate_frame()   new reference to the innermost Python frame of a suspended greenlet
  *   gl_pybase_visit()    the references that a gl_pybase owns, for the garbage collector
  *   gl_pybase_clear()    drops them
+ *   gl_enter_tracing(), gl_leave_tracing()
+ *                        hide what runs between them from sys.settrace() and sys.setprofile()
+ *   gl_pystate_check()   at import: is this interpreter laid out like the one we were compiled
+ *                        for? Raises ImportError if not
  *   gl_trash_nesting()   depth of nested deallocations, where the version counts it
  *                        (GL_HAVE_TRASH_NESTING)
  *   gl_tstate_get()      the current thread state; never fails while the GIL is held
@@ -43,9 +47,16 @@
 #define Py_BUILD_CORE /* the layout of frames is internal */
 #include <internal/pycore_frame.h>
 #endif
+#if PY_VERSION_HEX >= 0x030E0000
+#include <internal/pycore_interpframe_structs.h>
+#include <internal/pycore_pythonrun.h>
+#include <internal/pycore_tstate.h>
+#endif
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "context/lane.h"
 
 #ifdef Py_GIL_DISABLED
 #error "greenlane: free-threaded CPython is not supported yet"
@@ -79,9 +90,10 @@ gl_datastack_load(const gl_datastack *saved, PyThreadState *tstate)
 }
 
 static inline void
-gl_datastack_begin(PyThreadState *tstate, void *memory, size_t size)
+gl_datastack_begin(PyThreadState *tstate, gl_lane *lane)
 {
-    _PyStackChunk *chunk = memory;
+    size_t size;
+    _PyStackChunk *chunk = gl_lane_tail(lane, &size);
     chunk->previous = NULL;
     chunk->size = size;
     chunk->top = 0;
@@ -114,6 +126,76 @@ gl_datastack_abandon(gl_datastack *saved, const struct _PyInterpreterFrame *inne
 
 #endif
 
+/* CPython 3.14 and later measure the C stack instead of counting calls: the thread state has its
+ * bounds, and must have those of the running greenlet at all times. With wrong ones every
+ * deallocation of a container looks like a stack overflow, and is put off for ever.
+ *
+ * The bounds lie behind the documented part of the thread state, at an offset that has changed
+ * between patch releases. So the compiler's offset is not used: gl_stack_bounds_locate() finds, at
+ * import, the one place that holds what the bounds must be. */
+#if PY_VERSION_HEX >= 0x030E0000
+
+typedef struct {
+    uintptr_t top;
+    uintptr_t soft_limit; /* RecursionError below */
+    uintptr_t hard_limit; /* fatal error below */
+} gl_stack_bounds;
+
+/* Written at import: where the bounds are, and how far apart the limits. The latter differs between
+ * release and debug builds of CPython, which may load the same extension. */
+#define GL_HAVE_STACK_BOUNDS
+extern size_t gl_stack_bounds_offset;
+extern uintptr_t gl_stack_margin;
+
+static inline gl_stack_bounds *
+gl_stack_bounds_of(const PyThreadState *tstate)
+{
+    return (gl_stack_bounds *)((char *)tstate + gl_stack_bounds_offset);
+}
+
+static inline void
+gl_stack_bounds_begin(PyThreadState *tstate, gl_lane *lane)
+{
+    gl_stack_bounds *bounds = gl_stack_bounds_of(tstate);
+    bounds->top = (uintptr_t)gl_lane_top(lane);
+    bounds->hard_limit = (uintptr_t)lane->low + gl_stack_margin;
+    bounds->soft_limit = (uintptr_t)lane->low + 2 * gl_stack_margin;
+}
+
+static inline int
+gl_stack_bounds_locate(void)
+{
+    /* What they must be: the top above us and the limits below, within what a stack can have; one
+     * margin between the limits, CPython's own or that of a debug build. */
+    const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    const uintptr_t reach = (uintptr_t)1 << 40;
+    const PyThreadState *tstate = PyThreadState_Get();
+    size_t found = 0;
+    for (size_t offset = 0; offset <= sizeof(_PyThreadStateImpl) - sizeof(gl_stack_bounds);
+         offset += sizeof(uintptr_t)) {
+        const gl_stack_bounds *bounds = (const gl_stack_bounds *)((const char *)tstate + offset);
+        const uintptr_t margin = bounds->soft_limit - bounds->hard_limit;
+        if (bounds->top > here && bounds->top - here < reach && bounds->soft_limit < here &&
+            here - bounds->soft_limit < reach &&
+            (margin == _PyOS_STACK_MARGIN_BYTES || margin == 2 * _PyOS_STACK_MARGIN_BYTES)) {
+            gl_stack_bounds_offset = offset;
+            gl_stack_margin = margin;
+            found++;
+        }
+    }
+    if (found != 1) {
+        PyErr_Format(PyExc_ImportError,
+                     "greenlane was compiled for CPython " PY_VERSION
+                     " and does not know the thread state of this one, %s: install a greenlane "
+                     "built for it, or build one (pip install --no-binary greenlane greenlane)",
+                     Py_GetVersion());
+        return -1;
+    }
+    return 0;
+}
+
+#endif
+
 /* Py_VISIT for use outside of a tp_traverse function. */
 #define GL_VISIT(object)                                                                           \
     do {                                                                                           \
@@ -125,8 +207,174 @@ gl_datastack_abandon(gl_datastack *saved, const struct _PyInterpreterFrame *inne
         }                                                                                          \
     } while (0)
 
+/* ---- CPython 3.10 ---------------------------------------------------------------------------- */
+#if PY_VERSION_HEX >= 0x030A0000 && PY_VERSION_HEX < 0x030B0000
+
+typedef struct {
+    _PyErr_StackItem exc_item;
+    CFrame cframe;
+} gl_pybase;
+
+typedef struct {
+    _PyErr_StackItem *exc_info;
+    PyFrameObject *frame;
+    CFrame *cframe;
+    int recursion_depth;
+    int trash_delete_nesting;
+} gl_pystate;
+
+static inline void
+gl_pystate_save(gl_pystate *saved, const PyThreadState *tstate)
+{
+    saved->exc_info = tstate->exc_info;
+    saved->frame = tstate->frame;
+    saved->cframe = tstate->cframe;
+    saved->recursion_depth = tstate->recursion_depth;
+    saved->trash_delete_nesting = tstate->trash_delete_nesting;
+}
+
+static inline void
+gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
+{
+    /* See 3.11. */
+    int use_tracing = tstate->cframe->use_tracing;
+    tstate->exc_info = saved->exc_info;
+    tstate->frame = saved->frame;
+    tstate->cframe = saved->cframe;
+    tstate->cframe->use_tracing = use_tracing;
+    tstate->recursion_depth = saved->recursion_depth;
+    tstate->trash_delete_nesting = saved->trash_delete_nesting;
+}
+
+static inline void
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
+{
+    (void)lane; /* frames are heap objects in this version */
+    base->exc_item = (_PyErr_StackItem){0};
+    tstate->exc_info = &base->exc_item;
+    tstate->frame = NULL;
+    base->cframe.use_tracing = tstate->cframe->use_tracing;
+    base->cframe.previous = NULL;
+    tstate->cframe = &base->cframe;
+    tstate->trash_delete_nesting = 0;
+}
+
+static inline bool
+gl_pystate_abandon(gl_pystate *saved)
+{
+    (void)saved;
+    return true;
+}
+
+static inline PyFrameObject *
+gl_pystate_frame(const gl_pystate *saved)
+{
+    return (PyFrameObject *)Py_XNewRef((PyObject *)saved->frame);
+}
+
+static inline int
+gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
+{
+    GL_VISIT(base->exc_item.exc_type);
+    GL_VISIT(base->exc_item.exc_value);
+    GL_VISIT(base->exc_item.exc_traceback);
+    return 0;
+}
+
+static inline void
+gl_pybase_clear(gl_pybase *base)
+{
+    Py_CLEAR(base->exc_item.exc_type);
+    Py_CLEAR(base->exc_item.exc_value);
+    Py_CLEAR(base->exc_item.exc_traceback);
+}
+
+static inline PyThreadState *
+gl_tstate_get(void)
+{
+    return _PyThreadState_UncheckedGet();
+}
+
+static inline bool
+gl_is_finalizing(void)
+{
+    return _Py_IsFinalizing();
+}
+
+typedef struct {
+    PyObject *type, *value, *traceback;
+} gl_error;
+
+static inline void
+gl_error_fetch(gl_error *error)
+{
+    PyErr_Fetch(&error->type, &error->value, &error->traceback);
+}
+
+static inline void
+gl_error_restore(gl_error *error)
+{
+    PyErr_Restore(error->type, error->value, error->traceback);
+}
+
+static inline void
+gl_error_drop(gl_error *error)
+{
+    Py_XDECREF(error->type);
+    Py_XDECREF(error->value);
+    Py_XDECREF(error->traceback);
+}
+
+static inline PyObject *
+gl_error_take_value(void)
+{
+    gl_error error;
+    PyErr_Fetch(&error.type, &error.value, &error.traceback);
+    PyErr_NormalizeException(&error.type, &error.value, &error.traceback);
+    Py_DECREF(error.type);
+    Py_XDECREF(error.traceback);
+    return error.value;
+}
+
+static inline void
+gl_resurrect(PyObject *object, Py_ssize_t references)
+{
+    _Py_NewReference(object);
+#ifdef Py_REF_DEBUG
+    _Py_RefTotal--;
+#endif
+    Py_SET_REFCNT(object, references);
+}
+
+static inline void
+gl_enter_tracing(PyThreadState *tstate)
+{
+    tstate->tracing++;
+    tstate->cframe->use_tracing = 0;
+}
+
+static inline void
+gl_leave_tracing(PyThreadState *tstate)
+{
+    tstate->tracing--;
+    tstate->cframe->use_tracing = tstate->c_tracefunc != NULL || tstate->c_profilefunc != NULL;
+}
+
+static inline int
+gl_pystate_check(void)
+{
+    return 0;
+}
+
+#define GL_HAVE_TRASH_NESTING
+static inline int
+gl_trash_nesting(const PyThreadState *tstate)
+{
+    return tstate->trash_delete_nesting;
+}
+
 /* ---- CPython 3.11 ---------------------------------------------------------------------------- */
-#if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
+#elif PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
 
 typedef struct {
     _PyErr_StackItem exc_item;
@@ -166,7 +414,7 @@ gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
 }
 
 static inline void
-gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, void *chunk, size_t chunk_size)
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
 {
     base->exc_item.exc_value = NULL;
     base->exc_item.previous_item = NULL;
@@ -175,7 +423,7 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, void *chunk, size_t chu
     base->cframe.current_frame = NULL;
     base->cframe.previous = NULL;
     tstate->cframe = &base->cframe;
-    gl_datastack_begin(tstate, chunk, chunk_size);
+    gl_datastack_begin(tstate, lane);
     tstate->trash_delete_nesting = 0;
 }
 
@@ -271,6 +519,24 @@ gl_resurrect(PyObject *object, Py_ssize_t references)
     Py_SET_REFCNT(object, references);
 }
 
+static inline void
+gl_enter_tracing(PyThreadState *tstate)
+{
+    PyThreadState_EnterTracing(tstate);
+}
+
+static inline void
+gl_leave_tracing(PyThreadState *tstate)
+{
+    PyThreadState_LeaveTracing(tstate);
+}
+
+static inline int
+gl_pystate_check(void)
+{
+    return 0;
+}
+
 #define GL_HAVE_TRASH_NESTING
 static inline int
 gl_trash_nesting(const PyThreadState *tstate)
@@ -318,7 +584,7 @@ gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
 }
 
 static inline void
-gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, void *chunk, size_t chunk_size)
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
 {
     base->exc_item.exc_value = NULL;
     base->exc_item.previous_item = NULL;
@@ -326,7 +592,7 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, void *chunk, size_t chu
     base->cframe.current_frame = NULL;
     base->cframe.previous = NULL;
     tstate->cframe = &base->cframe;
-    gl_datastack_begin(tstate, chunk, chunk_size);
+    gl_datastack_begin(tstate, lane);
     tstate->c_recursion_remaining = C_RECURSION_LIMIT;
     tstate->trash.delete_nesting = 0;
 }
@@ -406,6 +672,24 @@ gl_resurrect(PyObject *object, Py_ssize_t references)
     Py_SET_REFCNT(object, references);
 }
 
+static inline void
+gl_enter_tracing(PyThreadState *tstate)
+{
+    PyThreadState_EnterTracing(tstate);
+}
+
+static inline void
+gl_leave_tracing(PyThreadState *tstate)
+{
+    PyThreadState_LeaveTracing(tstate);
+}
+
+static inline int
+gl_pystate_check(void)
+{
+    return 0;
+}
+
 #define GL_HAVE_TRASH_NESTING
 static inline int
 gl_trash_nesting(const PyThreadState *tstate)
@@ -452,13 +736,13 @@ gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
 }
 
 static inline void
-gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, void *chunk, size_t chunk_size)
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
 {
     base->exc_item.exc_value = NULL;
     base->exc_item.previous_item = NULL;
     tstate->exc_info = &base->exc_item;
     tstate->current_frame = NULL;
-    gl_datastack_begin(tstate, chunk, chunk_size);
+    gl_datastack_begin(tstate, lane);
     tstate->c_recursion_remaining = Py_C_RECURSION_LIMIT;
     tstate->delete_later = NULL;
 }
@@ -535,6 +819,316 @@ gl_resurrect(PyObject *object, Py_ssize_t references)
 {
     _Py_NewReferenceNoTotal(object);
     Py_SET_REFCNT(object, references);
+}
+
+static inline void
+gl_enter_tracing(PyThreadState *tstate)
+{
+    PyThreadState_EnterTracing(tstate);
+}
+
+static inline void
+gl_leave_tracing(PyThreadState *tstate)
+{
+    PyThreadState_LeaveTracing(tstate);
+}
+
+static inline int
+gl_pystate_check(void)
+{
+    return 0;
+}
+
+/* ---- CPython 3.14 ---------------------------------------------------------------------------- */
+#elif PY_VERSION_HEX >= 0x030E0000 && PY_VERSION_HEX < 0x030F0000
+
+typedef struct {
+    _PyErr_StackItem exc_item;
+} gl_pybase;
+
+typedef struct {
+    _PyErr_StackItem *exc_info;
+    struct _PyInterpreterFrame *current_frame;
+    gl_datastack datastack;
+    PyObject *delete_later;     /* objects whose deallocation waits; linked, not counted */
+    PyObject *current_executor; /* of the JIT */
+    gl_stack_bounds stack_bounds;
+    int py_recursion_depth;
+} gl_pystate;
+
+static inline void
+gl_pystate_save(gl_pystate *saved, const PyThreadState *tstate)
+{
+    saved->exc_info = tstate->exc_info;
+    saved->current_frame = tstate->current_frame;
+    gl_datastack_save(&saved->datastack, tstate);
+    saved->delete_later = tstate->delete_later;
+    saved->py_recursion_depth = tstate->py_recursion_limit - tstate->py_recursion_remaining;
+    saved->current_executor = tstate->current_executor;
+    saved->stack_bounds = *gl_stack_bounds_of(tstate);
+}
+
+static inline void
+gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
+{
+    tstate->exc_info = saved->exc_info;
+    tstate->current_frame = saved->current_frame;
+    gl_datastack_load(&saved->datastack, tstate);
+    tstate->delete_later = saved->delete_later;
+    tstate->py_recursion_remaining = tstate->py_recursion_limit - saved->py_recursion_depth;
+    tstate->current_executor = saved->current_executor;
+    *gl_stack_bounds_of(tstate) = saved->stack_bounds;
+}
+
+static inline void
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
+{
+    base->exc_item.exc_value = NULL;
+    base->exc_item.previous_item = NULL;
+    tstate->exc_info = &base->exc_item;
+    tstate->current_frame = NULL;
+    gl_datastack_begin(tstate, lane);
+    tstate->current_executor = NULL;
+    gl_stack_bounds_begin(tstate, lane);
+    tstate->delete_later = NULL;
+}
+
+static inline bool
+gl_pystate_abandon(gl_pystate *saved)
+{
+    return gl_datastack_abandon(&saved->datastack, saved->current_frame);
+}
+
+static inline PyFrameObject *
+gl_pystate_frame(const gl_pystate *saved)
+{
+    /* See 3.11. */
+    PyThreadState blank = {.current_frame = saved->current_frame};
+    return PyThreadState_GetFrame(&blank);
+}
+
+static inline int
+gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
+{
+    GL_VISIT(base->exc_item.exc_value);
+    return 0;
+}
+
+static inline void
+gl_pybase_clear(gl_pybase *base)
+{
+    Py_CLEAR(base->exc_item.exc_value);
+}
+
+static inline PyThreadState *
+gl_tstate_get(void)
+{
+    return PyThreadState_GetUnchecked();
+}
+
+static inline bool
+gl_is_finalizing(void)
+{
+    return Py_IsFinalizing();
+}
+
+typedef struct {
+    PyObject *exception;
+} gl_error;
+
+static inline void
+gl_error_fetch(gl_error *error)
+{
+    error->exception = PyErr_GetRaisedException();
+}
+
+static inline void
+gl_error_restore(gl_error *error)
+{
+    PyErr_SetRaisedException(error->exception);
+}
+
+static inline void
+gl_error_drop(gl_error *error)
+{
+    Py_XDECREF(error->exception);
+}
+
+static inline PyObject *
+gl_error_take_value(void)
+{
+    return PyErr_GetRaisedException();
+}
+
+static inline void
+gl_resurrect(PyObject *object, Py_ssize_t references)
+{
+    _Py_ResurrectReference(object);
+    Py_SET_REFCNT(object, references);
+}
+
+static inline void
+gl_enter_tracing(PyThreadState *tstate)
+{
+    PyThreadState_EnterTracing(tstate);
+}
+
+static inline void
+gl_leave_tracing(PyThreadState *tstate)
+{
+    PyThreadState_LeaveTracing(tstate);
+}
+
+static inline int
+gl_pystate_check(void)
+{
+    return gl_stack_bounds_locate();
+}
+
+/* ---- CPython 3.15 ---------------------------------------------------------------------------- */
+#elif PY_VERSION_HEX >= 0x030F0000 && PY_VERSION_HEX < 0x03100000
+
+typedef struct {
+    _PyErr_StackItem exc_item;
+} gl_pybase;
+
+typedef struct {
+    _PyErr_StackItem *exc_info;
+    struct _PyInterpreterFrame *current_frame;
+    gl_datastack datastack;
+    PyObject *delete_later;     /* objects whose deallocation waits; linked, not counted */
+    PyObject *current_executor; /* of the JIT */
+    gl_stack_bounds stack_bounds;
+    int py_recursion_depth;
+} gl_pystate;
+
+static inline void
+gl_pystate_save(gl_pystate *saved, const PyThreadState *tstate)
+{
+    saved->exc_info = tstate->exc_info;
+    saved->current_frame = tstate->current_frame;
+    gl_datastack_save(&saved->datastack, tstate);
+    saved->delete_later = tstate->delete_later;
+    saved->py_recursion_depth = tstate->py_recursion_limit - tstate->py_recursion_remaining;
+    saved->current_executor = tstate->current_executor;
+    saved->stack_bounds = *gl_stack_bounds_of(tstate);
+}
+
+static inline void
+gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
+{
+    tstate->exc_info = saved->exc_info;
+    tstate->current_frame = saved->current_frame;
+    gl_datastack_load(&saved->datastack, tstate);
+    tstate->delete_later = saved->delete_later;
+    tstate->py_recursion_remaining = tstate->py_recursion_limit - saved->py_recursion_depth;
+    tstate->current_executor = saved->current_executor;
+    *gl_stack_bounds_of(tstate) = saved->stack_bounds;
+}
+
+static inline void
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
+{
+    base->exc_item.exc_value = NULL;
+    base->exc_item.previous_item = NULL;
+    tstate->exc_info = &base->exc_item;
+    tstate->current_frame = tstate->base_frame;
+    gl_datastack_begin(tstate, lane);
+    tstate->current_executor = NULL;
+    gl_stack_bounds_begin(tstate, lane);
+    tstate->delete_later = NULL;
+}
+
+static inline bool
+gl_pystate_abandon(gl_pystate *saved)
+{
+    return gl_datastack_abandon(&saved->datastack, saved->current_frame);
+}
+
+static inline PyFrameObject *
+gl_pystate_frame(const gl_pystate *saved)
+{
+    /* See 3.11. */
+    PyThreadState blank = {.current_frame = saved->current_frame};
+    return PyThreadState_GetFrame(&blank);
+}
+
+static inline int
+gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
+{
+    GL_VISIT(base->exc_item.exc_value);
+    return 0;
+}
+
+static inline void
+gl_pybase_clear(gl_pybase *base)
+{
+    Py_CLEAR(base->exc_item.exc_value);
+}
+
+static inline PyThreadState *
+gl_tstate_get(void)
+{
+    return PyThreadState_GetUnchecked();
+}
+
+static inline bool
+gl_is_finalizing(void)
+{
+    return Py_IsFinalizing();
+}
+
+typedef struct {
+    PyObject *exception;
+} gl_error;
+
+static inline void
+gl_error_fetch(gl_error *error)
+{
+    error->exception = PyErr_GetRaisedException();
+}
+
+static inline void
+gl_error_restore(gl_error *error)
+{
+    PyErr_SetRaisedException(error->exception);
+}
+
+static inline void
+gl_error_drop(gl_error *error)
+{
+    Py_XDECREF(error->exception);
+}
+
+static inline PyObject *
+gl_error_take_value(void)
+{
+    return PyErr_GetRaisedException();
+}
+
+static inline void
+gl_resurrect(PyObject *object, Py_ssize_t references)
+{
+    _Py_ResurrectReference(object);
+    Py_SET_REFCNT(object, references);
+}
+
+static inline void
+gl_enter_tracing(PyThreadState *tstate)
+{
+    PyThreadState_EnterTracing(tstate);
+}
+
+static inline void
+gl_leave_tracing(PyThreadState *tstate)
+{
+    PyThreadState_LeaveTracing(tstate);
+}
+
+static inline int
+gl_pystate_check(void)
+{
+    return gl_stack_bounds_locate();
 }
 
 #else

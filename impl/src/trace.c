@@ -14,9 +14,9 @@ call_tracer(PyObject *tracer, PyObject *event, PyGreenlet *origin, PyGreenlet *t
     }
     /* sys.settrace() and sys.setprofile() do not see the tracer at work. */
     PyThreadState *tstate = gl_tstate_get();
-    PyThreadState_EnterTracing(tstate);
+    gl_enter_tracing(tstate);
     PyObject *result = PyObject_CallFunctionObjArgs(tracer, event, pair, NULL);
-    PyThreadState_LeaveTracing(tstate);
+    gl_leave_tracing(tstate);
     Py_DECREF(pair);
     return result;
 }

@@ -360,9 +360,7 @@ begin(gl_launch *launch, PyThreadState *tstate, PyGreenlet *target)
     core->status = GL_RUNNING;
     core->thread = launch->thread;
     gl_thread_retain(core->thread);
-    size_t size;
-    void *chunk = gl_lane_tail(core->lane, &size);
-    gl_pystate_begin(tstate, &core->base, chunk, size);
+    gl_pystate_begin(tstate, &core->base, core->lane);
     load_context(core, tstate);
 }
 
