@@ -104,6 +104,7 @@ class Run:
 
 RUN = pytest.StashKey[Run]()
 FACTS = pytest.StashKey[implementation.Facts]()
+FILES = pytest.StashKey[set[str]]()
 
 
 def current_run(config: pytest.Config) -> Run | None:
@@ -142,15 +143,25 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuses what cannot work before anything is printed, so that the error is one line."""
     config.addinivalue_line("markers", "clause(*ids): the clauses that a conformance test holds")
     if config.option.clause:
+        book = _load_spec()
         try:
-            _load_spec().select(config.option.clause)
+            chapters = {clause.chapter for clause in book.select(config.option.clause)}
         except spec.UnknownClauseError as error:
             raise pytest.UsageError(str(error)) from None
+        config.stash[FILES] = {c.test_file for c in book.chapters if c.slug in chapters}
     if _chosen(config) and _may_collect_suite(config):
         _probe(config)
 
 
 # --- collection --------------------------------------------------------------------------
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out, to save time, the chapters in which ``--clause`` selects nothing."""
+    files = config.stash.get(FILES, None)
+    if files is None or collection_path.parent != SUITE or collection_path.suffix != ".py":
+        return None
+    return True if collection_path.name not in files else None
 
 
 def _in_suite(item: pytest.Item) -> bool:

@@ -577,6 +577,33 @@ class DeadBeforeTheEnd(Model):
             super()._begin(run)
 
 
+class DeadForgetsParent(Model):
+    """A dead greenlet hangs below the root."""
+
+    breaks = ("dead.keeps-parent",)
+
+    def _outcome(self, run: Any, origin: Any, packet: Any) -> Any:
+        packet = super()._outcome(run, origin, packet)
+        self._last_parent, self._parent = self._parent, self.world.root
+        return packet
+
+    def _heir(self) -> Any:
+        return self._last_parent
+
+
+class UnstartableSkipped(Model):
+    """An ancestor without run is skipped."""
+
+    breaks = ("dead.skip.unstartable",)
+
+    def _living(self, g: Any) -> Any:
+        while g._state == "dead" or (
+            g is not self and g._state == "unstarted" and not hasattr(g, "run")
+        ):
+            g = g._parent
+        return g
+
+
 # --- parents -----------------------------------------------------------------------------
 
 

@@ -14,6 +14,16 @@ T = TypeVar("T")
 #: Longer than any step of a test takes, shorter than the time limit of a test.
 STEP_SECONDS = 5.0
 
+#: The five forms of arguments and what each is received as.
+FORMS: list[tuple[tuple[Any, ...], dict[str, Any], Any]] = [
+    ((), {}, ()),
+    (("x",), {}, "x"),
+    (("x", "y"), {}, ("x", "y")),
+    ((), {"k": "v"}, {"k": "v"}),
+    (("x",), {"k": "v"}, (("x",), {"k": "v"})),
+    (("x", "y"), {"k": "v", "l": "w"}, (("x", "y"), {"k": "v", "l": "w"})),
+]
+
 
 def clause(*ids: str) -> pytest.MarkDecorator:
     """Ties a test to the clauses of the specification that it holds an implementation to."""

@@ -8,17 +8,7 @@ from typing import Any
 
 import pytest
 
-from greenlet_conformance.suite.support import clause, raised_by, shape, states
-
-#: The five forms of arguments and what each is received as.
-FORMS: list[tuple[tuple[Any, ...], dict[str, Any], Any]] = [
-    ((), {}, ()),
-    (("x",), {}, "x"),
-    (("x", "y"), {}, ("x", "y")),
-    ((), {"k": "v"}, {"k": "v"}),
-    (("x",), {"k": "v"}, (("x",), {"k": "v"})),
-    (("x", "y"), {"k": "v", "l": "w"}, (("x", "y"), {"k": "v", "l": "w"})),
-]
+from greenlet_conformance.suite.support import FORMS, clause, raised_by, shape, states
 
 
 def echo(impl: Any) -> Any:

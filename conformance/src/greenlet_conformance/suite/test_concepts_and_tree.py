@@ -329,6 +329,55 @@ def test_run_lookup_starts_the_greenlet(impl: Any) -> None:
     ]
 
 
+@clause("tree.run-lookup")
+def test_run_lookup_kills_the_greenlet(impl: Any) -> None:
+    """If the greenlet is dead after the lookup, the switch goes to its parent."""
+    log: list[Any] = []
+
+    def body(value: str) -> tuple[str, str]:
+        return "ran with", value
+
+    class Sub(impl.greenlet):  # type: ignore[misc]
+        looking = False
+
+        def __getattribute__(self, name: str) -> Any:
+            if name != "run":
+                return impl.greenlet.__getattribute__(self, name)
+            if not self.looking:
+                self.looking = True
+                log.append(self.switch("inner"))
+            return body
+
+    g = Sub()
+    assert g.switch("outer") == "outer"
+    assert log == [("ran with", "inner")]
+    assert states(g) == ["dead"]
+
+
+@clause("tree.run-lookup")
+def test_run_lookup_raises(impl: Any) -> None:
+    """If the lookup raises, so does the switch, in the caller; the target stays unstarted."""
+    error = ValueError("no run today")
+    log: list[Any] = []
+
+    class Sub(impl.greenlet):  # type: ignore[misc]
+        ready = False
+
+        @property
+        def run(self) -> Any:
+            if not self.ready:
+                raise error
+            return lambda *args: ("ran", args)
+
+    g = Sub()
+    log.append(impl.greenlet(lambda: [raised_by(g.switch, 1)]).switch())
+    assert log == [[error]]
+    assert log[0][0] is error
+    assert states(g) == ["unstarted"]
+    g.ready = True
+    assert g.switch(2) == ("ran", (2,))
+
+
 @clause("tree.states")
 def test_states(impl: Any) -> None:
     """bool and dead tell the state: unstarted, running, suspended, dead; both are bools."""

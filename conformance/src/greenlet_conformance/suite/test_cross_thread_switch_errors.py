@@ -10,8 +10,14 @@ from typing import Any
 
 import pytest
 
-from greenlet_conformance.suite.support import STEP_SECONDS, Worker, clause, raised_by, states
-from greenlet_conformance.suite.test_arguments_and_results import FORMS
+from greenlet_conformance.suite.support import (
+    FORMS,
+    STEP_SECONDS,
+    Worker,
+    clause,
+    raised_by,
+    states,
+)
 
 
 class Home:

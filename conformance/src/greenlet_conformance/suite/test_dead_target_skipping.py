@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from greenlet_conformance.suite.support import clause, raised_by, shape, states
-from greenlet_conformance.suite.test_arguments_and_results import FORMS
+from greenlet_conformance.suite.support import FORMS, clause, raised_by, shape, states
 
 
 def dead(impl: Any, parent: Any = None) -> Any:
@@ -230,6 +229,25 @@ def test_values_to_the_unstarted(impl: Any) -> None:
         assert shape(target.switch(*args, **kwargs)) == shape((args, kwargs))
 
 
+@clause("dead.skip.unstartable")
+def test_unstartable(impl: Any) -> None:
+    """An ancestor without run makes the switch raise AttributeError; nobody receives."""
+    log: list[Any] = []
+    far = Listener(impl, "far", log).greenlet
+    ancestor = impl.greenlet(parent=far)
+    target = dead_chain(impl, 2, ancestor)[0]
+
+    def caller() -> list[Any]:
+        return [type(raised_by(target.switch, "lost")), "went on"]
+
+    assert impl.greenlet(caller).switch() == [AttributeError, "went on"]
+    assert isinstance(raised_by(target.switch), AttributeError)
+    assert (log, states(ancestor, far)) == ([], ["unstarted", "active"])
+    ancestor.run = lambda *args: ("runs now", args)
+    assert target.switch("found") == "far waits"
+    assert log == [("far", ("runs now", ("found",)))]
+
+
 @clause("dead.skip.at-switch")
 def test_at_switch(impl: Any) -> None:
     """The way is found at the time of the switch, not of the death."""
@@ -375,6 +393,34 @@ def test_stays(impl: Any) -> None:
         assert isinstance(target.throw(), impl.GreenletExit)
         assert (target.dead, bool(target)) == (True, False)
     assert log == [("ran", (1,))]
+
+
+@clause("dead.keeps-parent")
+def test_keeps_parent(impl: Any) -> None:
+    """The dead keep their parent, whatever they died of."""
+    root = impl.getcurrent()
+    living = Listener(impl, "living", []).greenlet
+
+    def fail(error: BaseException) -> None:
+        raise error
+
+    returned, failed, left, killed, unstarted, moved = (
+        impl.greenlet(run, living)
+        for run in (len, fail, fail, lambda: root.switch(), len, lambda: root.switch())
+    )
+    killed.switch()
+    moved.switch()
+    returned.switch(())
+    failed.switch(ValueError())
+    left.switch(impl.GreenletExit())
+    killed.throw()
+    unstarted.throw(KeyError)
+    moved.parent = root
+    moved.switch()
+    assert states(returned, failed, left, killed, unstarted, moved) == ["dead"] * 6
+    parents = [g.parent for g in (returned, failed, left, killed, unstarted)]
+    assert all(parent is living for parent in parents)
+    assert moved.parent is root
 
 
 @clause("dead.while-ending")
@@ -536,6 +582,21 @@ def test_end_skips_dead_parents(impl: Any) -> None:
     assert impl.greenlet(fail, parent).switch() == "living waits"
     assert log == [("living", "result"), ("living", (1, 2)), ("living", "raised", error)]
     assert log[2][2] is error
+
+
+@clause("dead.parent.skipped")
+def test_killed_unstarted_under_dead_parents(impl: Any) -> None:
+    """So does one that is killed by throw before it ever ran."""
+    log: list[Any] = []
+    living = Listener(impl, "living", log).greenlet
+    parent = dead_chain(impl, 2, living)[0]
+    error, leaving = KeyError("thrown"), impl.GreenletExit("left")
+    for thrown in (error, leaving):
+        target = impl.greenlet(lambda: log.append("ran"), parent)
+        assert target.throw(thrown) == "living waits"
+        assert states(target) == ["dead"]
+    assert log == [("living", "raised", error), ("living", leaving)]
+    assert (log[0][2] is error, log[1][1] is leaving) == (True, True)
 
 
 @clause("dead.parent.skipped")

@@ -93,15 +93,37 @@ def test_switch_and_throw_in_turn(impl: Any) -> None:
     assert shape(g.switch("a", k="b")) == shape(("value", (("a",), {"k": "b"})))
 
 
+@clause("throw.suspended")
+def test_at_ones_own_parent(impl: Any) -> None:
+    """A greenlet can throw at its parent, which may die of it; the thrower stays suspended."""
+    log: list[Any] = []
+    error = KeyError("upwards")
+
+    def child_run() -> str:
+        log.append(("child got", parent.throw(error)))
+        return "child ends"
+
+    def parent_run() -> None:
+        children.append(impl.greenlet(child_run))
+        try:
+            children[0].switch()
+        finally:
+            log.append("parent cleans up")
+
+    children: list[Any] = []
+    parent = impl.greenlet(parent_run)
+    assert raised_by(parent.switch) is error
+    assert states(parent, children[0]) == ["dead", "active"]
+    assert children[0].switch("resumed") == "child ends"
+    assert log == ["parent cleans up", ("child got", "resumed")]
+
+
 @clause("throw.returns")
 def test_returns(impl: Any) -> None:
     """throw returns what is sent to the thrower afterwards, in the forms of a switch."""
     root = impl.getcurrent()
     sent = [((), {}), (("x",), {}), (("x", "y"), {}), ((), {"k": 1}), (("x",), {"k": 1})]
     expected = [(), "x", ("x", "y"), {"k": 1}, (("x",), {"k": 1})]
-
-    def run() -> None:
-        root.switch("ready")
 
     def answer() -> str:
         for args, kwargs in sent:
