@@ -1,47 +1,52 @@
-"""Fixtures: the extension modules that tests compile once a run."""
+"""Fixtures: the extension modules that tests compile, once a run.
+
+Each fixture is the directory that the compiled module lies in, as a string, so that a test can
+hand it to its subprocess.
+"""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support import IMPL, TESTS, compile_extension
 
-#: Gives the directory of an extension (file name in extensions/), compiled against a header
-#: ("greenlane" or "greenlet").
-Builder = Callable[[str, str], Path]
+
+def header_directories() -> dict[str, Path]:
+    """Return where ``greenlet.h`` is: ours, and upstream's if that is installed."""
+    found = {"greenlane": IMPL / "include" / "greenlane"}
+    upstream = importlib.util.find_spec("greenlet")
+    if upstream is not None and upstream.origin is not None:
+        directory = Path(upstream.origin).parent
+        if (directory / "greenlet.h").exists():
+            found["greenlet"] = directory
+    return found
 
 
-def header_directory(package: str) -> Path | None:
-    """Return where the ``greenlet.h`` of a package is, or None if it is not installed."""
-    if package == "greenlane":
-        return IMPL / "include" / "greenlane"
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        return None
-    directory = Path(spec.origin).parent
-    return directory if (directory / "greenlet.h").exists() else None
+HEADERS = header_directories()
 
 
-def available_headers() -> list[str]:
-    """Name the packages whose header extensions can be compiled against."""
-    return [name for name in ("greenlane", "greenlet") if header_directory(name) is not None]
+def build(source: str, header: str, factory: pytest.TempPathFactory) -> str:
+    """Compile extensions/``source`` and return the directory of the result."""
+    directory = factory.mktemp(f"{Path(source).stem}_{header}")
+    compile_extension(TESTS / "extensions" / source, directory, HEADERS[header])
+    return str(directory)
+
+
+@pytest.fixture(scope="session", params=HEADERS)
+def capi_probe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build extensions/capi_probe.c."""
+    return build("capi_probe.c", request.param, tmp_path_factory)
+
+
+@pytest.fixture(scope="session", params=HEADERS)
+def cpp_probe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build extensions/cpp_probe.cpp."""
+    return build("cpp_probe.cpp", request.param, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Builder:
-    """Compile extensions, each at most once a run."""
-    built: dict[tuple[str, str], Path] = {}
-
-    def builder(source: str, package: str = "greenlane") -> Path:
-        if (source, package) not in built:
-            include = header_directory(package)
-            assert include is not None
-            directory = tmp_path_factory.mktemp(f"{source.replace('.', '_')}_{package}")
-            compile_extension(TESTS / "extensions" / source, directory, include)
-            built[source, package] = directory
-        return built[source, package]
-
-    return builder
+def stack_probe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build extensions/stack_probe.c, which does not use greenlets."""
+    return build("stack_probe.c", "greenlane", tmp_path_factory)

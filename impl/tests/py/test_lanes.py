@@ -1,0 +1,394 @@
+"""Lanes as Python programs meet them: how deep, how many, used again, refused, overflown."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import pickle
+import re
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from greenlane import getcurrent, greenlet
+from support import isolated, mapping_count, parent, resident_kib, run_script, suspended
+
+MIB = 1024 * 1024
+
+
+def nested_list(depth: int = 100_000) -> list[Any]:
+    outer: list[Any] = []
+    for _ in range(depth):
+        outer = [outer]
+    return outer
+
+
+class Echo:
+    """Looks for an attribute by looking for the same attribute."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self, name)
+
+
+class Same:
+    """Compares by comparing again."""
+
+    def __eq__(self, other: object) -> bool:
+        return bool([self] == [other])
+
+    __hash__ = object.__hash__
+
+
+def call_python() -> None:
+    call_python()
+
+
+def sort_in_a_key(_: object = None) -> list[int]:
+    return sorted([1], key=sort_in_a_key)  # type: ignore[arg-type]
+
+
+def map_in_a_map(_: object = None) -> list[Any]:
+    return list(map(map_in_a_map, [1]))
+
+
+def format_in_a_format() -> str:
+    class Formatted:
+        def __format__(self, spec: str) -> str:
+            return f"{self:{spec}}"
+
+    return format(Formatted(), "x")
+
+
+RECURSIONS: dict[str, Callable[[], object]] = {
+    "python": call_python,
+    "sorted": sort_in_a_key,
+    "map": map_in_a_map,
+    "repr": lambda: repr(nested_list()),
+    "getattr": lambda: Echo().name,
+    "eq": lambda: Same() == Same(),
+    "format": format_in_a_format,
+    "json.dumps": lambda: json.dumps(nested_list()),
+    "json.loads": lambda: json.loads("[" * 100_000),
+    "pickle": lambda: pickle.dumps(nested_list()),
+    "re": lambda: re.compile("(" * 50_000 + ")" * 50_000),
+    "deepcopy": lambda: copy.deepcopy(nested_list(10_000)),
+    "isinstance": lambda: isinstance(1, nested_tuple()),
+}
+
+
+def nested_tuple() -> Any:
+    outer: Any = ()
+    for _ in range(100_000):
+        outer = (outer,)
+    return outer
+
+
+# ---- Deep ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(RECURSIONS))
+@isolated
+def test_recursion_ends_in_recursion_error(name: str) -> None:
+    def recurse() -> str:
+        try:
+            RECURSIONS[name]()
+        except RecursionError:
+            return "stopped"
+        return "returned"
+
+    for _ in range(3):  # on the same lane, when it is used again
+        assert greenlet(recurse).switch() == "stopped"
+    nested = greenlet(lambda: greenlet(recurse).switch())
+    assert nested.switch() == "stopped"
+    assert greenlet(lambda: len(repr([1, 2]))).switch() == 6
+
+
+@isolated
+def test_recursion_is_as_deep_as_without_greenlets() -> None:
+    def depth(so_far: int = 1) -> int:
+        try:
+            return depth(so_far + 1)
+        except RecursionError:
+            return so_far
+
+    plain = depth()
+    reached = [greenlet(depth).switch() for _ in range(3)]
+    assert len(set(reached)) == 1
+    assert abs(plain - reached[0]) <= 5
+
+
+@isolated
+def test_recursion_limit_can_be_raised() -> None:
+    sys.setrecursionlimit(30_000)
+
+    def down(levels: int) -> int:
+        return 0 if levels == 0 else 1 + down(levels - 1)
+
+    def run() -> int:
+        before = down(20_000)
+        parent().switch()
+        return before + down(20_000)
+
+    child = greenlet(run)
+    child.switch()
+    assert down(20_000) == 20_000
+    assert child.switch() == 40_000
+
+
+@isolated
+def test_deep_stacks_do_not_mix() -> None:
+    """Many greenlets suspended 300 frames deep, each with its own data, resumed out of order."""
+
+    def down(level: int, token: object) -> object:
+        if level == 0:
+            return parent().switch()
+        received = down(level - 1, token)
+        assert received is token
+        return received
+
+    pairs = []
+    for _ in range(50):
+        token = object()
+        child = greenlet(down)
+        child.switch(300, token)
+        pairs.append((child, token))
+    for child, token in pairs[::2] + pairs[1::2]:
+        assert child.switch(token) is token
+        assert child.dead
+
+
+@isolated
+def test_nearly_all_of_a_lane_is_usable(stack_probe: str) -> None:
+    sys.path.insert(0, stack_probe)
+    use = __import__("stack_probe").use
+    size = 7 * MIB
+    assert greenlet(use).switch(size) == greenlet(use).switch(size) > 0
+
+
+def test_overflow_meets_the_guard(stack_probe: str) -> None:
+    """C code that recurses without end dies of SIGSEGV: it does not write to the next lane."""
+    done = run_script(
+        f"""
+        import sys
+        sys.path.insert(0, {stack_probe!r})
+        import stack_probe
+        from support import suspended
+        neighbours = [suspended() for _ in range(3)]
+        from greenlane import greenlet
+        greenlet(stack_probe.use).switch(9 << 20)
+        print("survived")
+        """,
+        returncode=-signal.SIGSEGV,
+    )
+    assert "Segmentation fault" in done.stderr
+    assert done.stdout == ""
+
+
+# ---- Many ----------------------------------------------------------------------------------------
+
+
+@isolated
+def test_many_suspended_at_once() -> None:
+    count = 20_000
+    finished = []
+
+    def run(number: int) -> None:
+        try:
+            parent().switch(number)
+        finally:
+            finished.append(number)
+
+    mappings = mapping_count()
+    children = [greenlet(run) for _ in range(count)]
+    assert [child.switch(i) for i, child in enumerate(children)] == list(range(count))
+    assert all(children)
+    per_greenlet = (mapping_count() - mappings) / count
+    assert per_greenlet < 3, "more kernel mappings than vm.max_map_count leaves room for"
+    for child in children[::-1][: count // 2]:
+        child.switch()
+    assert finished == list(range(count - 1, count // 2 - 1, -1))
+    finished.clear()
+    del child
+    children.clear()
+    gc.collect()
+    assert sorted(finished) == list(range(count // 2))
+
+
+@isolated
+def test_many_in_cycles_are_collected_at_once() -> None:
+    class Node(greenlet):
+        other: Node
+
+    def living() -> int:
+        return sum(type(each) is Node for each in gc.get_objects())
+
+    nodes = [Node(lambda: parent().switch()) for _ in range(2_000)]
+    for index, node in enumerate(nodes):
+        node.other = nodes[index - 1]
+        node.switch()
+    del node
+    nodes.clear()
+    assert living() == 2_000
+    gc.collect()
+    assert living() == 0
+
+
+@isolated
+def test_lanes_are_used_again() -> None:
+    def births(count: int) -> None:
+        for _ in range(count):
+            greenlet(len).switch(())
+
+    births(10_000)
+    before = resident_kib(), mapping_count()
+    births(200_000)
+    assert resident_kib() - before[0] < 1024
+    assert mapping_count() - before[1] <= 2
+
+
+@isolated
+def test_waves_do_not_grow() -> None:
+    def wave() -> None:
+        children = [suspended() for _ in range(2_500)]
+        for child in children:
+            child.switch()
+
+    wave()
+    wave()
+    before = resident_kib(), mapping_count()
+    for _ in range(6):
+        wave()
+    assert resident_kib() - before[0] < 4 * 1024
+    assert mapping_count() - before[1] <= 64
+
+
+@isolated
+def test_memory_of_deep_use_is_given_back() -> None:
+    """Lanes that sink in the pool keep no more than what most greenlets use."""
+
+    def deep() -> None:
+        repr_depth(150)
+        parent().switch()
+
+    def repr_depth(levels: int) -> str:
+        return "" if levels == 0 else str(sorted([levels], key=lambda n: repr_depth(n - 1)))
+
+    children = []
+    for _ in range(200):
+        child = greenlet(deep)
+        child.switch()
+        children.append(child)
+    deep_use = resident_kib()
+    for child in children:
+        child.switch()
+    del child
+    children.clear()
+    assert deep_use - resident_kib() > 200 * 30
+
+
+@isolated
+def test_threads_give_their_lanes_back() -> None:
+    from threading import Thread  # only here: starting threads costs the other tests nothing
+
+    def work() -> None:
+        kept = [suspended() for _ in range(70)]
+        kept[0].switch()
+
+    def threads(count: int) -> None:
+        for _ in range(count):
+            thread = Thread(target=work)
+            thread.start()
+            thread.join()
+
+    threads(20)
+    before = resident_kib(), mapping_count()
+    threads(100)
+    assert resident_kib() - before[0] < 2 * 1024
+    assert mapping_count() - before[1] <= 8
+
+
+# ---- Refused -------------------------------------------------------------------------------------
+
+
+def limit_address_space(extra: int) -> None:
+    """Allow this process ``extra`` more bytes of address space than it has."""
+    with open("/proc/self/statm") as file:
+        size = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + extra, resource.RLIM_INFINITY))
+
+
+def exhaust() -> tuple[list[greenlet], greenlet]:
+    """Start greenlets until one is refused: those that were not, and the one."""
+    started: list[greenlet] = []
+    while True:
+        child = greenlet(lambda word="none": parent().switch(word))
+        try:
+            child.switch("started")
+        except MemoryError as refused:
+            assert "stack" in str(refused)
+            return started, child
+        started.append(child)
+
+
+@isolated
+def test_refused_memory_is_a_memory_error() -> None:
+    limit_address_space(100 * MIB)
+    started, refused = exhaust()
+    assert 5 <= len(started) <= 12, "lanes of 8 MiB in 100 MiB"
+    assert not refused
+    assert not refused.dead
+    assert callable(refused.run)
+    assert refused.gr_frame is None
+    assert getcurrent().parent is None
+    # Still refused, and still without harm; so is a throw.
+    for attempt in (refused.switch, lambda: refused.throw(KeyError)):
+        try:
+            attempt()
+        except MemoryError:
+            continue
+        raise AssertionError("memory came from nowhere")
+    assert [child.switch(i) for i, child in enumerate(started)] == list(range(len(started)))
+    assert all(child.dead for child in started)
+    assert refused.switch("now") == "now"
+    assert refused.switch("end") == "end"
+
+
+@isolated
+def test_refused_memory_keeps_references() -> None:
+    limit_address_space(60 * MIB)
+    started, refused = exhaust()
+    argument = object()
+    run = refused.run
+    before = sys.getrefcount(argument), sys.getrefcount(run), sys.getrefcount(refused)
+    for form in ((argument,), (argument,) * 20):
+        for _ in range(20):
+            try:
+                refused.switch(*form)
+            except MemoryError:
+                continue
+            raise AssertionError("memory came from nowhere")
+    del form
+    assert (sys.getrefcount(argument), sys.getrefcount(run), sys.getrefcount(refused)) == before
+    assert all(started)
+
+
+@isolated
+def test_refused_memory_when_a_parent_must_be_started() -> None:
+    """The error of a parent that cannot be started goes to the grandparent."""
+    limit_address_space(60 * MIB)
+    started, refused = exhaust()
+    started[-1].parent = refused
+    try:
+        result = started[-1].switch("up")
+    except MemoryError:
+        assert started[-1].dead
+        assert not refused.dead
+    else:
+        # The lane of the greenlet that ended served for its parent.
+        assert result == "up"
+        assert started[-1].dead
+        assert refused
