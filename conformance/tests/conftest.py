@@ -2,54 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-TESTS = Path(__file__).resolve().parent
-
-
-@dataclasses.dataclass
-class Ran:
-    """A finished run of the command."""
-
-    code: int
-    out: str
-    err: str
-    records: list[dict[str, object]]
-
-    @property
-    def outcomes(self) -> dict[str, str]:
-        """The outcome of each test by its short name."""
-        results = [r for r in self.records if r["kind"] == "result"]
-        return {str(r["test"]).rpartition("::")[2]: str(r["outcome"]) for r in results}
-
-    @property
-    def failed_clauses(self) -> set[str]:
-        """The clauses that have a test which did not pass."""
-        outcomes = defaultdict(set)
-        for record in self.records:
-            if record["kind"] == "result":
-                for clause in record["clauses"]:  # type: ignore[attr-defined]
-                    outcomes[clause].add(record["outcome"])
-        return {c for c, found in outcomes.items() if found - {"PASS"}}
-
-
-def start(command: list[str], cwd: Path, jsonl: Path | None = None, **environment: str) -> Ran:
-    """Runs a command with the modules of this folder importable."""
-    env = {**os.environ, "PYTHONPATH": str(TESTS), "NO_COLOR": "1", **environment}
-    done = subprocess.run(
-        command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300
-    )
-    lines = jsonl.read_text(encoding="utf-8").splitlines() if jsonl and jsonl.exists() else []
-    return Ran(done.returncode, done.stdout, done.stderr, [json.loads(line) for line in lines])
+from running import Ran, start
 
 
 @pytest.fixture

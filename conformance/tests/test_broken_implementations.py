@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from broken import rules
 from broken.model import Model
-from conftest import Ran
+from running import Ran
 
 BROKEN = [
     cls

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from conftest import Ran
+from running import Ran
 
 from greenlet_conformance import cli, spec
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Ran
+from running import Ran
 
 from greenlet_conformance import isolation
 
