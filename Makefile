@@ -15,7 +15,7 @@ TOX = .venv/bin/python -m tox
 .PHONY: report test clean
 
 report: .venv/tox.stamp
-	rm -rf reports/raw
+	rm -rf reports
 	$(TOX) run -m report
 	@echo "Open reports/index.html, or read reports/report.md."
 
