@@ -72,7 +72,8 @@ def compile_extension(source: Path, directory: Path, include: Path) -> Path:
     """
     compiler = "CXX" if source.suffix == ".cpp" else "CC"
     standard = "-std=c++17" if source.suffix == ".cpp" else "-std=gnu11"
-    target = directory / (source.stem + sysconfig.get_config_var("EXT_SUFFIX"))
+    suffix: str = sysconfig.get_config_var("EXT_SUFFIX")
+    target = directory / (source.stem + suffix)
     subprocess.run(
         [
             *shlex.split(sysconfig.get_config_var(compiler)),

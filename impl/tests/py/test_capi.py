@@ -409,7 +409,7 @@ def test_python_subclass_of_a_c_subclass(capi_probe: str) -> None:
     api = load("capi_probe", capi_probe)
     deleted: list[str] = []
 
-    class Sub(api.Linked):  # type: ignore[misc]
+    class Sub(api.Linked):  # type: ignore[misc,name-defined]
         def run(self, word: str) -> str:
             return str(self.parent.switch(word))
 

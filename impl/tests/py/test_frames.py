@@ -80,7 +80,7 @@ def test_chain_through_c() -> None:
 
 @isolated
 def test_chain_of_a_parent_that_waits() -> None:
-    """A greenlet that switched to its child is suspended, too; chains do not run into each other."""
+    """A greenlet that switched to its child is suspended, too; chains do not join."""
     seen: list[list[str]] = []
 
     def outer() -> None:
@@ -286,23 +286,3 @@ def test_looking_does_not_disturb() -> None:
         assert greenlet(lambda f=frame: f.f_locals["number"]).switch() == number
     assert child.switch() == "end"
     assert rounds == list(range(50))
-
-
-@isolated
-def test_f_trace_and_lines() -> None:
-    """A tracer set on a suspended frame is called when the greenlet goes on."""
-    child = suspended(run=lambda: [parent().switch(), 1][1])
-    lines: list[str] = []
-
-    def trace(_frame: FrameType, event: str, _argument: object) -> Any:
-        lines.append(event)
-        return trace
-
-    frame = frame_of(child)
-    frame.f_trace = trace
-    sys.settrace(lambda *_: None)
-    try:
-        assert child.switch() == 1
-    finally:
-        sys.settrace(None)
-    assert lines[-1] == "return"

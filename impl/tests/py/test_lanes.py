@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -316,8 +317,7 @@ def test_threads_give_their_lanes_back() -> None:
 
 def limit_address_space(extra: int) -> None:
     """Allow this process ``extra`` more bytes of address space than it has."""
-    with open("/proc/self/statm") as file:
-        size = int(file.read().split()[0]) * resource.getpagesize()
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + extra, resource.RLIM_INFINITY))
 
 
@@ -345,7 +345,8 @@ def test_refused_memory_is_a_memory_error() -> None:
     assert refused.gr_frame is None
     assert getcurrent().parent is None
     # Still refused, and still without harm; so is a throw.
-    for attempt in (refused.switch, lambda: refused.throw(KeyError)):
+    attempts: list[Callable[[], Any]] = [refused.switch, lambda: refused.throw(KeyError)]
+    for attempt in attempts:
         try:
             attempt()
         except MemoryError:

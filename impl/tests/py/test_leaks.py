@@ -39,7 +39,9 @@ def threaded(function: Scenario) -> Scenario:
     return function
 
 
-def expect(kind: type[BaseException], function: Callable[..., Any], *args: Any, **named: Any) -> None:
+def expect(
+    kind: type[BaseException], function: Callable[..., Any], *args: Any, **named: Any
+) -> None:
     try:
         function(*args, **named)
     except kind:
@@ -570,8 +572,11 @@ def test_abandoned_greenlet_that_only_its_own_frames_know() -> None:
         parent().switch()
         assert me
 
+    def work() -> None:
+        suspended(run=run)
+
     for _ in range(20):
-        in_thread(lambda: repr(suspended(run=run)) and None)
+        in_thread(work)
     gc.collect()
     left = [each for each in gc.get_objects() if type(each) is greenlet]
     assert all(each.dead for each in left if each is not getcurrent())
