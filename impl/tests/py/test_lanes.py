@@ -49,7 +49,7 @@ def call_python() -> None:
 
 
 def sort_in_a_key(_: object = None) -> list[int]:
-    return sorted([1], key=sort_in_a_key)  # type: ignore[arg-type]
+    return sorted([1], key=sort_in_a_key)
 
 
 def map_in_a_map(_: object = None) -> list[Any]:
