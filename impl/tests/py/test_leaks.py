@@ -566,6 +566,31 @@ def test_abandoned_greenlets_refuse_to_run() -> None:
 
 
 @isolated
+def test_greenlet_made_while_its_thread_exits_runs_nowhere_else() -> None:
+    """The thread state of a later thread may lie at the address of the dead one's."""
+    kept: list[greenlet] = []
+
+    class Late:
+        def __del__(self) -> None:
+            kept.append(suspended())
+
+    local = threading.local()
+    for _ in range(5):
+        in_thread(lambda: setattr(local, "late", Late()))
+    assert len(kept) == 5
+    refused: list[greenlet] = []
+
+    def other() -> None:
+        for each in kept:
+            expect(error, each.switch)
+            refused.append(each)
+
+    in_thread(other)
+    assert refused == kept
+    assert all(each.dead for each in kept)
+
+
+@isolated
 def test_abandoned_greenlet_that_only_its_own_frames_know() -> None:
     def run() -> None:
         me = getcurrent()
