@@ -43,7 +43,6 @@ typedef enum {
 /* What is left of a flow of control while it is suspended. Lies in the C frame that suspended it,
  * on its own stack: no allocation, and the memory is touched anyway. */
 typedef struct {
-    void *sp;
     gl_pystate pystate;
 } gl_suspension;
 
@@ -52,11 +51,12 @@ struct gl_core {
     gl_status status;
     bool is_main;              /* the root of a thread's tree, which runs on the thread's stack */
     gl_thread *thread;         /* counted; NULL until started */
-    gl_suspension *suspension; /* valid while suspended */
+    void *sp;                  /* valid while suspended */
     gl_lane *lane;             /* NULL for main greenlets, and before and after the run */
     PyGreenlet *parent;        /* owned; NULL for main greenlets */
     PyObject *run;             /* owned; what to call, or what is being called */
     PyObject *context;         /* owned; NULL while running: the thread state has it then */
+    gl_suspension *suspension; /* valid while suspended */
     gl_pybase base;            /* what the interpreter points to during the run */
 };
 
@@ -64,6 +64,7 @@ struct gl_core {
  * since greenlets refer to it long after the thread has exited. */
 struct gl_thread {
     PyThreadState *tstate; /* NULL once the thread has exited */
+    uint64_t id;           /* of the thread state, never used twice; 0 once it has exited */
     PyGreenlet *current;   /* owned */
     PyGreenlet *main;      /* owned; NULL once the thread has exited */
     PyObject *tracer;      /* owned; NULL: none */
@@ -85,6 +86,8 @@ struct gl_thread {
     size_t spare_count;
 
     size_t references;
+    gl_thread *next_late; /* see thread.c */
+    PyObject *late_dict;  /* borrowed */
 };
 
 /* Written when the module is initialised, read-only from then on. These are process-wide because
@@ -155,6 +158,14 @@ PyGreenlet *gl_getcurrent(void);
 
 /* capi.c */
 void **gl_capi_table(void);
+
+/* Is this the record of that thread state? By id, since the address of a thread state is used again
+ * when it has been freed. */
+static inline bool
+gl_is_thread_of(const gl_thread *thread, const PyThreadState *tstate)
+{
+    return thread->id == tstate->id;
+}
 
 /* Has the thread of a started greenlet exited? */
 static inline bool

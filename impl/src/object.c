@@ -263,7 +263,7 @@ green_finalize(PyObject *object)
     }
     gl_error pending;
     gl_error_fetch(&pending);
-    if (core->thread->tstate != gl_tstate_get()) {
+    if (!gl_is_thread_of(core->thread, gl_tstate_get())) {
         gl_thread_defer(core->thread, self);
     }
     else {
@@ -413,23 +413,30 @@ static PyMethodDef green_methods[] = {
 
 /* ---- Attributes ------------------------------------------------------------------------------ */
 
+/* Asking for the state of a greenlet whose thread has exited settles it: there is nothing that
+ * could run it, so its stack is given back and its frame is gone. */
 static bool
-is_dead(const gl_core *core)
+is_dead(PyGreenlet *self)
 {
+    const gl_core *core = self->pimpl;
+    if (core->status == GL_SUSPENDED && core->lane != NULL && gl_is_abandoned(core)) {
+        gl_abandon(self);
+    }
     return core->status != GL_NEW && !gl_is_active(core);
 }
 
 static int
 green_bool(PyObject *self)
 {
-    return gl_is_active(((PyGreenlet *)self)->pimpl);
+    PyGreenlet *greenlet = (PyGreenlet *)self;
+    return !is_dead(greenlet) && greenlet->pimpl->status != GL_NEW;
 }
 
 static PyObject *
 get_dead(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyBool_FromLong(is_dead(((PyGreenlet *)self)->pimpl));
+    return PyBool_FromLong(is_dead((PyGreenlet *)self));
 }
 
 static PyObject *
@@ -478,7 +485,7 @@ locate_context(gl_core *core, PyThreadState *tstate, const char *verb)
     if (core->status != GL_RUNNING || core->thread->tstate == NULL) {
         return &core->context;
     }
-    if (core->thread->tstate == tstate) {
+    if (gl_is_thread_of(core->thread, tstate)) {
         return &tstate->context;
     }
     PyErr_Format(PyExc_ValueError,
@@ -544,10 +551,10 @@ get_stack_saved(PyObject *self, void *closure)
     (void)closure;
     const gl_core *core = ((PyGreenlet *)self)->pimpl;
     size_t bytes = 0;
-    if (core->status == GL_SUSPENDED && !is_dead(core)) {
+    if (core->status == GL_SUSPENDED && !gl_is_abandoned(core)) {
         /* How deep a thread's own stack is, is not known: at least the suspension itself. */
         bytes = core->is_main ? sizeof *core->suspension
-                              : (size_t)((char *)core->lane - (char *)core->suspension->sp);
+                              : (size_t)((char *)core->lane - (char *)core->sp);
     }
     return PyLong_FromSize_t(bytes);
 }
@@ -605,7 +612,7 @@ green_repr(PyObject *self)
     const char *type_name = Py_TYPE(self)->tp_name;
     /* Tells greenlets of one thread from those of another; the address means nothing else. */
     const void *thread = core->thread;
-    if (is_dead(core)) {
+    if (is_dead((PyGreenlet *)self)) {
         return PyUnicode_FromFormat("<%s object at %p (otid=%p) %sdead>", type_name, self, thread,
                                     gl_is_abandoned(core) ? "(thread exited) " : "");
     }

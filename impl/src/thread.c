@@ -5,6 +5,13 @@
  * from the thread itself, and the guard's destructor retires the record. No lock, no pending call
  * and no thread-exit hook of the C library is needed.
  *
+ * There is a window in which this fails: destructors that run while the dictionary is being cleared
+ * may use greenlets, and what they hang into the new dictionary that CPython makes for them is
+ * never cleared. Such records are *late*: they were made when there was no dictionary. They are
+ * kept in a list, and retired when a record is made for another thread and theirs is found to be
+ * gone. Until then nothing can go wrong but the count of main greenlets: records are told apart by
+ * the id of their thread state, which is never used twice.
+ *
  * A thread-local pointer finds the record quickly. It is a hint: a program may change thread states
  * under us (PyThreadState_Swap), so the pointer is believed only when the record it leads to names
  * the current thread state. Records are counted and the pointer holds a count, so that a stale hint
@@ -22,6 +29,8 @@
 static _Thread_local gl_thread *thread_hint GL_TLS_MODEL;
 
 static size_t main_greenlet_count;
+
+static gl_thread *late_records;
 
 static const char guard_name[] = "greenlane.thread";
 
@@ -53,21 +62,21 @@ set_hint(gl_thread *thread)
     }
 }
 
-/* The thread state is going away: nothing of this thread will run again. Called with the GIL held
- * by whoever clears the thread state: the thread itself, or the survivor of a fork. */
+/* The thread is gone, or is about to be: nothing of it will run again. Called with the GIL held, by
+ * the thread itself or by whoever survives it. Drops one count. */
 static void
-retire(PyObject *guard)
+retire(gl_thread *thread)
 {
-    gl_thread *thread = PyCapsule_GetPointer(guard, guard_name);
     gl_error pending;
     gl_error_fetch(&pending);
 
-    if (thread->tstate == gl_tstate_get()) {
+    if (gl_is_thread_of(thread, gl_tstate_get())) {
         /* The last chance to kill, in their own thread, what other threads have dropped. */
         set_hint(thread);
         gl_thread_drain_deferred(thread);
     }
     thread->tstate = NULL;
+    thread->id = 0;
     PyGreenlet *main = thread->main;
     PyGreenlet *current = thread->current;
     thread->main = thread->current = NULL;
@@ -90,6 +99,47 @@ retire(PyObject *guard)
     gl_error_restore(&pending);
 }
 
+/* The destructor of the capsule in the thread state's dictionary. */
+static void
+guard_destructor(PyObject *guard)
+{
+    gl_thread *thread = PyCapsule_GetPointer(guard, guard_name);
+    if (thread->id != 0) {
+        retire(thread);
+    }
+}
+
+static bool
+thread_state_exists(uint64_t id)
+{
+    PyThreadState *tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+    while (tstate != NULL && tstate->id != id) {
+        tstate = PyThreadState_Next(tstate);
+    }
+    return tstate != NULL;
+}
+
+static void
+retire_late_records(void)
+{
+    gl_thread **link = &late_records;
+    while (*link != NULL) {
+        gl_thread *thread = *link;
+        if (thread->id != 0 && thread_state_exists(thread->id)) {
+            link = &thread->next_late;
+            continue;
+        }
+        *link = thread->next_late;
+        if (thread->id != 0) {
+            retire(thread);
+            /* The reference of a thread state that is gone; the guard goes with it. */
+            Py_DECREF(thread->late_dict);
+            link = &late_records; /* that ran Python code */
+        }
+        gl_thread_release(thread); /* the list's count */
+    }
+}
+
 /* Makes the record of the calling thread and hangs the guard into its thread state. */
 static gl_thread *
 enrol(PyObject *thread_dict, PyThreadState *tstate)
@@ -99,7 +149,7 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
         PyErr_NoMemory();
         return NULL;
     }
-    thread->references = 1; /* the guard's */
+    thread->references = 1; /* dropped by retire() */
     PyGreenlet *main = gl_new_main(thread);
     if (main == NULL) {
         gl_thread_release(thread);
@@ -108,11 +158,13 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
     thread->main = main;
     thread->current = (PyGreenlet *)Py_NewRef((PyObject *)main);
     thread->tstate = tstate;
+    thread->id = tstate->id;
     main_greenlet_count++;
-    PyObject *guard = PyCapsule_New(thread, guard_name, retire);
+    PyObject *guard = PyCapsule_New(thread, guard_name, guard_destructor);
     if (guard == NULL) {
         main_greenlet_count--;
         thread->tstate = NULL;
+        thread->id = 0;
         Py_CLEAR(thread->current);
         Py_CLEAR(thread->main);
         gl_thread_release(thread);
@@ -127,7 +179,7 @@ gl_thread *
 gl_thread_known(void)
 {
     gl_thread *thread = thread_hint;
-    return thread != NULL && thread->tstate == gl_tstate_get() ? thread : NULL;
+    return thread != NULL && gl_is_thread_of(thread, gl_tstate_get()) ? thread : NULL;
 }
 
 gl_thread *
@@ -137,14 +189,27 @@ gl_thread_current(void)
     if (GL_LIKELY(thread != NULL)) {
         return thread;
     }
+    PyThreadState *tstate = gl_tstate_get();
+    bool late = tstate->dict == NULL;
     PyObject *thread_dict = PyThreadState_GetDict(); /* borrowed */
     if (thread_dict == NULL) {
         PyErr_NoMemory();
         return NULL;
     }
     PyObject *guard = PyDict_GetItemString(thread_dict, guard_name); /* borrowed */
-    thread = guard != NULL ? PyCapsule_GetPointer(guard, guard_name)
-                           : enrol(thread_dict, gl_tstate_get());
+    if (guard != NULL) {
+        thread = PyCapsule_GetPointer(guard, guard_name);
+    }
+    else {
+        retire_late_records();
+        thread = enrol(thread_dict, tstate);
+        if (thread != NULL && late) {
+            gl_thread_retain(thread);
+            thread->late_dict = thread_dict;
+            thread->next_late = late_records;
+            late_records = thread;
+        }
+    }
     if (thread != NULL) {
         set_hint(thread);
     }
