@@ -249,5 +249,6 @@ gl_thread_drain_deferred(gl_thread *thread)
 size_t
 gl_count_main_greenlets(void)
 {
+    retire_late_records();
     return main_greenlet_count;
 }
