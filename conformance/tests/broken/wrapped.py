@@ -1,0 +1,340 @@
+"""The ways in which upstream itself is broken, from the outside, one function each.
+
+``broken.model`` knows nothing of collection, frames, contexts or C. What depends on these is broken
+here: a rule takes the names of upstream's module and changes them, mostly by a subclass whose methods
+do something else, or by a function that stands before the original.
+
+``@breaks(...)`` names the clauses that must fail with the rule, each of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import greenlet as upstream
+
+Names = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """A change of upstream's names, and the clauses that it breaks."""
+
+    breaks: tuple[str, ...]
+    change: Callable[[Names], None]
+
+
+RULES: dict[str, Rule] = {}
+
+
+def breaks(*clauses: str) -> Callable[[Callable[[Names], None]], Callable[[Names], None]]:
+    """Registers a rule under the name of its function."""
+
+    def register(change: Callable[[Names], None]) -> Callable[[Names], None]:
+        RULES[change.__name__] = Rule(clauses, change)
+        return change
+
+    return register
+
+
+def build(name: str) -> Names:
+    """The names of upstream's module with the rule applied."""
+    names = {k: getattr(upstream, k) for k in dir(upstream) if k in PUBLIC}
+    RULES[name].change(names)
+    return names
+
+
+PUBLIC = {
+    "greenlet",
+    "getcurrent",
+    "error",
+    "GreenletExit",
+    "settrace",
+    "gettrace",
+    "_C_API",
+    "GREENLET_USE_GC",
+    "GREENLET_USE_TRACING",
+    "GREENLET_USE_CONTEXT_VARS",
+    "GREENLET_USE_STANDARD_THREADING",
+}
+
+
+def subclass(names: Names, **attributes: Any) -> Any:
+    """Puts a subclass of upstream's type with these attributes in its place."""
+    names["greenlet"] = type("greenlet", (upstream.greenlet,), attributes)
+    return names["greenlet"]
+
+
+@breaks()
+def plain_subclass(names: Names) -> None:
+    """A subclass alone breaks nothing, so that what fails below comes from the rules."""
+    subclass(names)
+
+
+# --- life and death ----------------------------------------------------------------------
+
+
+def throw_as_child(g: Any, *args: Any) -> None:
+    """What a kill does, with another exception: throws while the current one is the parent."""
+    former, g.parent = g.parent, upstream.getcurrent()
+    try:
+        g.throw(*args)
+    finally:
+        if g:
+            g.parent = former
+
+
+@breaks("life.kill", "life.kill.family", "life.weakref", "life.gc.idle", "life.thread.exited")
+def nobody_freed(names: Names) -> None:
+    """Every greenlet is kept forever."""
+    kept: list[Any] = []
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        upstream.greenlet.__init__(self, *args, **kwargs)
+        kept.append(self)
+
+    subclass(names, __init__=init)
+
+
+@breaks("life.kill", "life.kill.handled", "life.gc.kill", "life.thread.deferred")
+def killed_by_another(names: Names) -> None:
+    """The unreachable are killed by an exception that is no GreenletExit."""
+
+    class Killed(BaseException):
+        pass
+
+    def finalize(self: Any) -> None:
+        if self:
+            try:
+                throw_as_child(self, Killed)
+            except (Killed, upstream.error):
+                pass
+
+    subclass(names, __del__=finalize)
+
+
+@breaks("life.kill", "life.kill.parent", "life.kill.family", "life.kill.error", "life.gc.kill")
+def killed_later(names: Names) -> None:
+    """The unreachable are killed when a greenlet is used the next time."""
+    pending: list[Any] = []
+
+    def finalize(self: Any) -> None:
+        if self:
+            pending.append(self)
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        pending.clear()
+        return upstream.greenlet.switch(self, *args, **kwargs)
+
+    subclass(names, __del__=finalize, switch=switch)
+
+
+@breaks("life.kill.parent")
+def killed_under_former_parent(names: Names) -> None:
+    """The end of the killed leads to its former parent."""
+
+    def finalize(self: Any) -> None:
+        if self:
+            self.throw()
+
+    subclass(names, __del__=finalize)
+
+
+@breaks("life.resurrect.parent")
+def survivor_adopted(names: Names) -> None:
+    """Who survives a kill stays a child of the one that dropped it."""
+
+    def finalize(self: Any) -> None:
+        if self:
+            self.parent = upstream.getcurrent()
+
+    subclass(names, __del__=finalize)
+
+
+@breaks("life.kill.error")
+def kill_error_lost(names: Names) -> None:
+    """An exception of the killed is swallowed."""
+
+    def finalize(self: Any) -> None:
+        if self:
+            try:
+                throw_as_child(self)
+            except BaseException:
+                pass
+
+    subclass(names, __del__=finalize)
+
+
+@breaks("life.kill.only-suspended", "life.thread.unstarted")
+def unstarted_run(names: Names) -> None:
+    """An unstarted greenlet is run when nobody refers to it."""
+
+    def finalize(self: Any) -> None:
+        if not self and not self.dead and hasattr(self, "run"):
+            run = self.run
+            run()
+
+    subclass(names, __del__=finalize)
+
+
+@breaks("life.thread.deferred", "life.thread.exited")
+def foreign_kept(names: Names) -> None:
+    """What another thread drops is kept forever."""
+    kept: list[Any] = []
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        upstream.greenlet.__init__(self, *args, **kwargs)
+        self.maker = threading.get_ident()
+
+    def finalize(self: Any) -> None:
+        if self.maker != threading.get_ident():
+            kept.append(self)
+
+    subclass(names, __init__=init, __del__=finalize)
+
+
+@breaks("life.kill.trace")
+def kill_untraced(names: Names) -> None:
+    """The trace function is not told of kills."""
+
+    def finalize(self: Any) -> None:
+        if self:
+            tracer = upstream.settrace(None)
+            throw_as_child(self)
+            upstream.settrace(tracer)
+
+    subclass(names, __del__=finalize)
+
+
+@breaks("life.resurrect", "life.resurrect.again")
+def killed_for_good(names: Names) -> None:
+    """Who catches GreenletExit is killed again until it is dead."""
+
+    def finalize(self: Any) -> None:
+        for _ in range(10):
+            if self:
+                throw_as_child(self)
+        if self:
+            throw_as_child(self, SystemError)
+
+    subclass(names, __del__=finalize)
+
+
+@breaks("life.no-copy")
+def copied(names: Names) -> None:
+    """A greenlet can be copied and pickled."""
+    subclass(names, __reduce_ex__=lambda self, protocol: (upstream.greenlet, ()))
+
+
+@breaks("life.identity")
+def equal_when_dead(names: Names) -> None:
+    """Dead greenlets are equal."""
+
+    def equal(self: Any, other: Any) -> bool:
+        return self is other or bool(self) == bool(other)
+
+    subclass(names, __eq__=equal, __hash__=lambda self: 0)
+
+
+@breaks("life.attributes")
+def attributes_refused(names: Names) -> None:
+    """A greenlet takes no attributes after its start."""
+
+    def set_attribute(self: Any, name: str, value: Any) -> None:
+        if (self or self.dead) and name not in dir(upstream.greenlet):
+            raise AttributeError(name)
+        upstream.greenlet.__setattr__(self, name, value)
+
+    subclass(names, __setattr__=set_attribute)
+
+
+@breaks("life.released.run", "life.released.unstarted")
+def run_kept(names: Names) -> None:
+    """A greenlet keeps its run."""
+    kept: list[Any] = []
+
+    def init(self: Any, run: Any = None, *args: Any, **kwargs: Any) -> None:
+        upstream.greenlet.__init__(self, run, *args, **kwargs)
+        kept.append(run)
+
+    subclass(names, __init__=init)
+
+
+@breaks("life.released.run", "life.released.passed")
+def arguments_kept(names: Names) -> None:
+    """What was sent is kept."""
+    kept: list[Any] = []
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        kept.append((args, kwargs))
+        return upstream.greenlet.switch(self, *args, **kwargs)
+
+    subclass(names, switch=switch)
+
+
+@breaks("life.released.passed")
+def exceptions_kept(names: Names) -> None:
+    """What was thrown is kept."""
+    kept: list[Any] = []
+
+    def throw(self: Any, *args: Any) -> Any:
+        kept.append(args)
+        return upstream.greenlet.throw(self, *args)
+
+    subclass(names, throw=throw)
+
+
+@breaks("life.released.locals")
+def frames_kept(names: Names) -> None:
+    """The frames of a suspended greenlet are kept."""
+    kept: list[Any] = []
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        kept.append(self.gr_frame)
+        return upstream.greenlet.switch(self, *args, **kwargs)
+
+    subclass(names, switch=switch)
+
+
+@breaks("life.refused")
+def half_made_kept(names: Names) -> None:
+    """A refused construction leaves the object behind."""
+    kept: list[Any] = []
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            upstream.greenlet.__init__(self, *args, **kwargs)
+        except TypeError:
+            kept.append(self)
+            raise
+
+    subclass(names, __init__=init)
+
+
+@breaks("life.subclass")
+def abstract_made(names: Names) -> None:
+    """Abstract methods do not matter."""
+
+    def init_subclass(cls: Any) -> None:
+        cls.__abstractmethods__ = frozenset()
+
+    def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        cls.__abstractmethods__ = frozenset()
+        return upstream.greenlet.__new__(cls, *args, **kwargs)
+
+    subclass(names, __init_subclass__=classmethod(init_subclass), __new__=new)
+
+
+@breaks("life.init-late")
+def initialised_at_once(names: Names) -> None:
+    """`__new__` alone makes a greenlet that can be started."""
+
+    def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        g = upstream.greenlet.__new__(cls)
+        g.run = lambda *args: args
+        return g
+
+    subclass(names, __new__=new)
