@@ -1,14 +1,16 @@
 """The ways in which upstream itself is broken, from the outside, one function each.
 
-``broken.model`` knows nothing of collection, frames, contexts or C. What depends on these is broken
-here: a rule takes the names of upstream's module and changes them, mostly by a subclass whose methods
-do something else, or by a function that stands before the original.
+``broken.model`` knows nothing of collection, frames, contexts or C. What depends on these is
+broken here: a rule takes the names of upstream's module and changes them, mostly by a subclass
+whose methods do something else, or by a function that stands before the original.
 
 ``@breaks(...)`` names the clauses that must fail with the rule, each of them.
 """
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import dataclasses
 import threading
 from collections.abc import Callable
@@ -108,10 +110,8 @@ def killed_by_another(names: Names) -> None:
 
     def finalize(self: Any) -> None:
         if self:
-            try:
+            with contextlib.suppress(Killed, upstream.error):
                 throw_as_child(self, Killed)
-            except (Killed, upstream.error):
-                pass
 
     subclass(names, __del__=finalize)
 
@@ -160,10 +160,8 @@ def kill_error_lost(names: Names) -> None:
 
     def finalize(self: Any) -> None:
         if self:
-            try:
+            with contextlib.suppress(BaseException):
                 throw_as_child(self)
-            except BaseException:
-                pass
 
     subclass(names, __del__=finalize)
 
@@ -338,3 +336,157 @@ def initialised_at_once(names: Names) -> None:
         return g
 
     subclass(names, __new__=new)
+
+
+# --- context variables -------------------------------------------------------------------
+
+
+@breaks("context.initial", "context.attribute", "context.assign.dead")
+def context_inherited(names: Names) -> None:
+    """A greenlet starts in a copy of its maker's context."""
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        upstream.greenlet.__init__(self, *args, **kwargs)
+        self.gr_context = contextvars.copy_context()
+
+    subclass(names, __init__=init)
+
+
+@breaks("context.initial", "context.own", "context.end", "context.decimal")
+def context_shared(names: Names) -> None:
+    """A greenlet runs in its maker's context."""
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        upstream.greenlet.__init__(self, *args, **kwargs)
+        variable: Any = contextvars.ContextVar("forces a context")
+        variable.set(None)
+        self.gr_context = upstream.getcurrent().gr_context
+
+    subclass(names, __init__=init)
+
+
+def context_property(names: Names, **functions: Any) -> None:
+    """Another ``gr_context``; what is not given does what upstream's does."""
+    own = upstream.greenlet.gr_context
+    subclass(
+        names,
+        gr_context=property(
+            functions.get("fget", own.__get__),
+            functions.get("fset", own.__set__),
+            functions.get("fdel", own.__delete__),
+        ),
+    )
+
+
+@breaks("context.assign", "context.assign.suspended", "context.assign.current", "context.share")
+def context_copied(names: Names) -> None:
+    """Assigning a context assigns a copy of it."""
+
+    def set_context(self: Any, value: Any) -> None:
+        if isinstance(value, contextvars.Context):
+            value = value.copy()
+        upstream.greenlet.gr_context.__set__(self, value)
+
+    context_property(names, fset=set_context)
+
+
+@breaks("context.assign.suspended", "context.assign.current", "context.assign.none")
+def context_once(names: Names) -> None:
+    """A context that is assigned after the start is ignored."""
+
+    def set_context(self: Any, value: Any) -> None:
+        if not self and not self.dead:
+            upstream.greenlet.gr_context.__set__(self, value)
+
+    context_property(names, fset=set_context)
+
+
+@breaks("context.assign.type")
+def context_unchecked(names: Names) -> None:
+    """Whatever is no context is taken for None."""
+
+    def set_context(self: Any, value: Any) -> None:
+        if not isinstance(value, contextvars.Context):
+            value = None
+        upstream.greenlet.gr_context.__set__(self, value)
+
+    context_property(names, fset=set_context)
+
+
+@breaks("context.assign.deleted")
+def context_deleted(names: Names) -> None:
+    """Deleting gr_context sets it to None."""
+
+    def delete(self: Any) -> None:
+        self.gr_context = None
+
+    context_property(names, fdel=delete)
+
+
+@breaks("context.attribute", "context.run.follows", "context.assign.dead")
+def context_told_copied(names: Names) -> None:
+    """What gr_context answers is a copy."""
+
+    def get_context(self: Any) -> Any:
+        value = upstream.greenlet.gr_context.__get__(self)
+        return None if value is None else value.copy()
+
+    context_property(names, fget=get_context)
+
+
+@breaks("context.thread.running")
+def context_of_running(names: Names) -> None:
+    """The context of a greenlet that runs in another thread is None, and not settable."""
+
+    def get_context(self: Any) -> Any:
+        with contextlib.suppress(ValueError):
+            return upstream.greenlet.gr_context.__get__(self)
+        return None
+
+    def set_context(self: Any, value: Any) -> None:
+        with contextlib.suppress(ValueError):
+            upstream.greenlet.gr_context.__set__(self, value)
+
+    context_property(names, fget=get_context, fset=set_context)
+
+
+@breaks("context.thread.suspended")
+def context_of_own_thread(names: Names) -> None:
+    """The context belongs to the maker's thread only."""
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        upstream.greenlet.__init__(self, *args, **kwargs)
+        self.maker = threading.get_ident()
+
+    def get_context(self: Any) -> Any:
+        if self.maker != threading.get_ident():
+            raise ValueError("another thread's greenlet")
+        return upstream.greenlet.gr_context.__get__(self)
+
+    context_property(names, fget=get_context)
+    names["greenlet"].__init__ = init
+
+
+@breaks("context.trace")
+def traced_in_fresh_context(names: Names) -> None:
+    """The trace function runs in a context of its own."""
+
+    def settrace(function: Any) -> Any:
+        if function is None:
+            return upstream.settrace(None)
+        return upstream.settrace(lambda *args: contextvars.Context().run(function, *args))
+
+    names["settrace"] = settrace
+
+
+@breaks("context.released")
+def contexts_kept(names: Names) -> None:
+    """Contexts are kept."""
+    kept: list[Any] = []
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = upstream.greenlet.switch(self, *args, **kwargs)
+        kept.append(self.gr_context)
+        return answer
+
+    subclass(names, switch=switch)

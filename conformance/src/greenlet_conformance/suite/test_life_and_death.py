@@ -167,7 +167,7 @@ def test_kill_cleanup(impl: Any) -> None:
     def run() -> None:
         with block(log, "outer with"):
             try:
-                list(map(lambda _: inner(), [1]))
+                sorted([2, 1], key=lambda _: inner())
             finally:
                 log.append("outer finally")
 
@@ -385,8 +385,7 @@ def test_kill_held(impl: Any) -> None:
         log.append("local dropped")
         root.switch()
 
-    def hold() -> Iterator[str]:
-        holder = [g]
+    def hold(holder: list[Any]) -> Iterator[str]:
         yield "container"
         thing = Thing()
         thing.g = holder.pop()  # type: ignore[attr-defined]
@@ -401,7 +400,7 @@ def test_kill_held(impl: Any) -> None:
         child.parent = root
         yield "nothing"
 
-    steps = hold()
+    steps = hold([g])
     assert next(steps) == "container"
     del g
     for step in ("attribute", "frame"):
