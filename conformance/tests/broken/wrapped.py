@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -490,3 +491,257 @@ def contexts_kept(names: Names) -> None:
         return answer
 
     subclass(names, switch=switch)
+
+
+# --- tracing -----------------------------------------------------------------------------
+
+
+def settrace_with(names: Names, wrap: Callable[[Any], Any]) -> None:
+    """A ``settrace`` that sets what ``wrap`` makes of a function; ``gettrace`` undoes it."""
+    wrapped: dict[Any, Any] = {}
+
+    def original(function: Any) -> Any:
+        return next((k for k, v in wrapped.items() if v is function), function)
+
+    def settrace(function: Any) -> Any:
+        if callable(function):
+            function = wrapped.setdefault(function, wrap(function))
+        return original(upstream.settrace(function))
+
+    names["settrace"] = settrace
+    names["gettrace"] = lambda: original(upstream.gettrace())
+
+
+@breaks("trace.arrival", "trace.refused", "trace.end", "trace.dead", "order.trace")
+def traced_in_origin(names: Names) -> None:
+    """The trace function is called in the origin, before the switch."""
+    tracers: list[Any] = [None]
+
+    def settrace(function: Any) -> Any:
+        tracers.append(function)
+        return tracers.pop(0)
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if tracers[0] is not None:
+            tracers[0]("switch", (upstream.getcurrent(), self))
+        return upstream.greenlet.switch(self, *args, **kwargs)
+
+    subclass(names, switch=switch)
+    names.update(settrace=settrace, gettrace=lambda: tracers[0])
+
+
+@breaks("trace.arrival")
+def traced_list(names: Names) -> None:
+    """Origin and target come as a list."""
+    settrace_with(names, lambda f: lambda event, args: f(event, list(args)))
+
+
+@breaks("trace.throw", "trace.end", "trace.dead", "trace.self", "throw.trace")
+def throw_told_as_switch(names: Names) -> None:
+    """Every event is a switch."""
+    settrace_with(names, lambda f: lambda event, args: f("switch", args))
+
+
+@breaks("trace.end", "trace.error.end")
+def exit_told_as_throw(names: Names) -> None:
+    """The end by a value is told as throw."""
+
+    def wrap(function: Any) -> Any:
+        return lambda event, args: function("throw" if args[0].dead else event, args)
+
+    settrace_with(names, wrap)
+
+
+@breaks("trace.self", "trace.dead", "trace.error.self", "trace.every")
+def self_untold(names: Names) -> None:
+    """A switch to oneself is not told."""
+
+    def wrap(function: Any) -> Any:
+        return lambda event, args: args[0] is not args[1] and function(event, args)
+
+    settrace_with(names, wrap)
+
+
+@breaks("trace.end", "trace.every", "trace.error.end")
+def ends_untold(names: Names) -> None:
+    """An end is not told."""
+
+    def wrap(function: Any) -> Any:
+        return lambda event, args: None if args[0].dead else function(event, args)
+
+    settrace_with(names, wrap)
+
+
+@breaks("trace.every", "trace.arrival", "trace.start", "order.trace")
+def told_twice(names: Names) -> None:
+    """Each event is told twice."""
+    settrace_with(names, lambda f: lambda event, args: [f(event, args), f(event, args)])
+
+
+@breaks("trace.start", "order.trace")
+def parent_told(names: Names) -> None:
+    """The origin is said to be the target's parent."""
+
+    def wrap(function: Any) -> Any:
+        return lambda event, args: function(event, (args[1].parent or args[0], args[1]))
+
+    settrace_with(names, wrap)
+
+
+@breaks(
+    *("trace.error.removed", "trace.error.target", "trace.error.start", "trace.error.end"),
+    *("trace.error.throw", "trace.error.self", "trace.error.exit", "order.trace-error"),
+)
+def trace_error_swallowed(names: Names) -> None:
+    """What the trace function raises is lost, and it stays."""
+
+    def wrap(function: Any) -> Any:
+        def call(event: str, args: Any) -> None:
+            with contextlib.suppress(BaseException):
+                function(event, args)
+
+        return call
+
+    settrace_with(names, wrap)
+
+
+@breaks("trace.error.target", "trace.error.throw", "trace.error.exit")
+def trace_error_replaced(names: Names) -> None:
+    """Another exception is raised in the place of that of the trace function."""
+
+    def wrap(function: Any) -> Any:
+        def call(event: str, args: Any) -> None:
+            try:
+                function(event, args)
+            except BaseException as error:
+                raise RuntimeError("the trace function failed") from error
+
+        return call
+
+    settrace_with(names, wrap)
+
+
+@breaks("trace.error.removed")
+def trace_error_remembered(names: Names) -> None:
+    """gettrace still tells a trace function that was removed because it raised."""
+    functions: list[Any] = [None]
+
+    def settrace(function: Any) -> Any:
+        functions.append(function)
+        upstream.settrace(function)
+        return functions.pop(0)
+
+    names.update(settrace=settrace, gettrace=lambda: functions[0])
+
+
+@breaks("trace.nested")
+def nested_untold(names: Names) -> None:
+    """What the trace function itself switches to is not told."""
+
+    def wrap(function: Any) -> Any:
+        def call(event: str, args: Any) -> None:
+            mine = upstream.settrace(None)
+            function(event, args)
+            upstream.settrace(mine)
+
+        return call
+
+    settrace_with(names, wrap)
+
+
+@breaks("trace.settrace", "trace.thread")
+def former_untold(names: Names) -> None:
+    """settrace answers None."""
+
+    def settrace(function: Any) -> None:
+        upstream.settrace(function)
+
+    names["settrace"] = settrace
+
+
+@breaks("trace.thread")
+def tracer_of_process(names: Names) -> None:
+    """gettrace tells what any thread has set."""
+    last: list[Any] = [None]
+
+    def settrace(function: Any) -> Any:
+        last[0] = function
+        return upstream.settrace(function)
+
+    names.update(settrace=settrace, gettrace=lambda: last[0])
+
+
+@breaks("trace.released")
+def tracers_kept(names: Names) -> None:
+    """Trace functions are kept."""
+    settrace_with(names, lambda function: function)
+
+
+@breaks("trace.uncallable")
+def uncallable_refused(names: Names) -> None:
+    """settrace refuses what cannot be called."""
+
+    def settrace(function: Any) -> Any:
+        if function is not None and not callable(function):
+            raise TypeError("not callable")
+        return upstream.settrace(function)
+
+    names["settrace"] = settrace
+
+
+@breaks("trace.arguments")
+def settrace_of_nothing(names: Names) -> None:
+    """settrace without an argument takes the function away."""
+    names["settrace"] = lambda function=None: upstream.settrace(function)
+
+
+@breaks("trace.handled")
+def traced_while_handling(names: Names) -> None:
+    """The trace function is called while another exception is handled."""
+
+    def wrap(function: Any) -> Any:
+        def call(event: str, args: Any) -> None:
+            try:
+                raise LookupError
+            except LookupError:
+                function(event, args)
+
+        return call
+
+    settrace_with(names, wrap)
+
+
+@breaks("trace.values")
+def traced_values_lost(names: Names) -> None:
+    """If the trace function switches, its answer takes the place of what was sent."""
+    answers: list[Any] = []
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = upstream.greenlet.switch(self, *args, **kwargs)
+        if upstream.gettrace() is not None:
+            answers.append(answer)
+            return answers[-2] if len(answers) > 1 else answer
+        return answer
+
+    subclass(names, switch=switch)
+
+
+@breaks("trace.python.thread", "trace.python.inside", "trace.python.throw")
+def hooks_of_greenlet(names: Names) -> None:
+    """``sys.settrace`` and ``sys.setprofile`` are forgotten at a switch, and come back."""
+
+    def transfer(original: Any, *args: Any, **kwargs: Any) -> Any:
+        trace, profile = sys.gettrace(), sys.getprofile()
+        sys.settrace(None)
+        sys.setprofile(None)
+        try:
+            return original(*args, **kwargs)
+        finally:
+            sys.settrace(trace)
+            sys.setprofile(profile)
+
+    subclass(
+        names,
+        switch=lambda self, *args, **kw: transfer(upstream.greenlet.switch, self, *args, **kw),
+        throw=lambda self, *args: transfer(upstream.greenlet.throw, self, *args),
+    )

@@ -281,7 +281,7 @@ def test_attribute(impl: Any) -> None:
     g.switch()
     assert g.gr_context is None
     g.switch()
-    context = g.gr_context
+    context: Any = g.gr_context
     assert type(context) is Context
     assert dict(context) == {VARIABLE: "value"}
     assert g.switch() == "ends"
@@ -390,7 +390,7 @@ def test_assign_none(impl: Any) -> None:
     g.gr_context = None
     assert g.gr_context is None
     g.switch()
-    own = g.gr_context
+    own: Any = g.gr_context
     g.gr_context = None
     assert g.gr_context is None
     assert g.switch() == ["default", "default"]
