@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import ctypes
 import dataclasses
 import sys
 import threading
@@ -745,3 +746,151 @@ def hooks_of_greenlet(names: Names) -> None:
         switch=lambda self, *args, **kw: transfer(upstream.greenlet.switch, self, *args, **kw),
         throw=lambda self, *args: transfer(upstream.greenlet.throw, self, *args),
     )
+
+
+# --- introspection -----------------------------------------------------------------------
+
+own_frame: Any = upstream.greenlet.gr_frame
+
+
+def frame_property(names: Names, get: Callable[[Any], Any]) -> None:
+    """Another ``gr_frame``."""
+    subclass(names, gr_frame=property(get))
+
+
+@breaks("inspect.frame.innermost", "inspect.frame.chain", "inspect.frame.moved")
+def frame_never(names: Names) -> None:
+    """No greenlet has a frame."""
+    frame_property(names, lambda self: None)
+
+
+@breaks("inspect.frame.none")
+def frame_always(names: Names) -> None:
+    """The current greenlet has a frame, too."""
+
+    def get(self: Any) -> Any:
+        return sys._getframe(1) if self is upstream.getcurrent() else own_frame.__get__(self)
+
+    frame_property(names, get)
+
+
+@breaks("inspect.frame.innermost", "inspect.frame.chain", "inspect.frame.generator")
+def frame_outermost(names: Names) -> None:
+    """gr_frame is the function that was started."""
+
+    def get(self: Any) -> Any:
+        frame = own_frame.__get__(self)
+        while frame is not None and frame.f_back is not None:
+            frame = frame.f_back
+        return frame
+
+    frame_property(names, get)
+
+
+@breaks("inspect.frame.none")
+def frame_remembered(names: Names) -> None:
+    """A frame that was looked at is shown ever after."""
+
+    def get(self: Any) -> Any:
+        self.looked = own_frame.__get__(self) or self.__dict__.get("looked")
+        return self.looked
+
+    frame_property(names, get)
+
+
+@breaks("inspect.frame.harmless")
+def looking_swallows(names: Names) -> None:
+    """What is sent after a look is lost."""
+
+    def get(self: Any) -> Any:
+        self.looked = True
+        return own_frame.__get__(self)
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.__dict__.pop("looked", False):
+            args = ()
+        return upstream.greenlet.switch(self, *args, **kwargs)
+
+    subclass(names, gr_frame=property(get), switch=switch)
+
+
+@breaks("inspect.frame.thread")
+def frame_at_home(names: Names) -> None:
+    """The frames of another thread's greenlets are not shown."""
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        upstream.greenlet.__init__(self, *args, **kwargs)
+        self.maker = threading.get_ident()
+
+    def get(self: Any) -> Any:
+        return own_frame.__get__(self) if self.maker == threading.get_ident() else None
+
+    subclass(names, __init__=init, gr_frame=property(get))
+
+
+@breaks("inspect.states", "tree.states")
+def state_as_number(names: Names) -> None:
+    """dead is a number."""
+    dead: Any = upstream.greenlet.dead
+    subclass(names, dead=property(lambda self: int(dead.__get__(self))))
+
+
+@breaks("inspect.states")
+def inactive_while_current(names: Names) -> None:
+    """A greenlet that runs is false."""
+
+    def active(self: Any) -> bool:
+        return upstream.greenlet.__bool__(self) and self is not upstream.getcurrent()
+
+    subclass(names, __bool__=active)
+
+
+@breaks("inspect.collector")
+def untracked(names: Names) -> None:
+    """The collector does not know greenlets."""
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        upstream.greenlet.__init__(self, *args, **kwargs)
+        ctypes.pythonapi.PyObject_GC_UnTrack(ctypes.py_object(self))
+
+    subclass(names, __init__=init)
+
+
+@breaks("inspect.repr")
+def plain_repr(names: Names) -> None:
+    """The repr does not tell the state."""
+    subclass(names, __repr__=object.__repr__)
+
+
+@breaks("inspect.repr.anywhere")
+def repr_at_home(names: Names) -> None:
+    """The repr works in the own thread only."""
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        upstream.greenlet.__init__(self, *args, **kwargs)
+        self.maker = threading.get_ident()
+
+    def text(self: Any) -> str:
+        if self.maker != threading.get_ident():
+            raise RuntimeError("another thread's greenlet")
+        return upstream.greenlet.__repr__(self)
+
+    subclass(names, __init__=init, __repr__=text)
+
+
+@breaks("inspect.constants")
+def constants_false(names: Names) -> None:
+    """The constants deny what there is."""
+    names.update(GREENLET_USE_GC=False, GREENLET_USE_TRACING=False)
+
+
+@breaks("inspect.class-attributes")
+def class_methods(names: Names) -> None:
+    """The type's functions are its own."""
+    subclass(names, getcurrent=staticmethod(lambda: upstream.getcurrent()))
+
+
+@breaks("inspect.stack-saved")
+def stack_saved_unknown(names: Names) -> None:
+    """_stack_saved is None."""
+    subclass(names, _stack_saved=None)
