@@ -873,7 +873,7 @@ def repr_at_home(names: Names) -> None:
     def text(self: Any) -> str:
         if self.maker != threading.get_ident():
             raise RuntimeError("another thread's greenlet")
-        return upstream.greenlet.__repr__(self)
+        return repr(upstream.greenlet.__repr__(self))
 
     subclass(names, __init__=init, __repr__=text)
 
@@ -894,3 +894,91 @@ def class_methods(names: Names) -> None:
 def stack_saved_unknown(names: Names) -> None:
     """_stack_saved is None."""
     subclass(names, _stack_saved=None)
+
+
+# --- exceptions and state ----------------------------------------------------------------
+
+
+@breaks("state.context")
+def contexts_mixed(names: Names) -> None:
+    """What the one that goes on is handling becomes the context of what it gets."""
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        handling = sys.exc_info()[1]
+        try:
+            return upstream.greenlet.switch(self, *args, **kwargs)
+        except BaseException as error:
+            if error.__context__ is None and error is not handling:
+                error.__context__ = handling
+            raise
+
+    subclass(names, switch=switch)
+
+
+@breaks("state.context.thrown")
+def thrown_in_handler(names: Names) -> None:
+    """What the thrower is handling becomes the context of what it throws."""
+
+    def throw(self: Any, *args: Any) -> Any:
+        if args and isinstance(args[0], BaseException):
+            args[0].__context__ = sys.exc_info()[1]
+        return upstream.greenlet.throw(self, *args)
+
+    subclass(names, throw=throw)
+
+
+def deeper(levels: int, function: Any, *args: Any, **kwargs: Any) -> Any:
+    """Calls the function so many levels deeper."""
+    if levels:
+        return deeper(levels - 1, function, *args, **kwargs)
+    return function(*args, **kwargs)
+
+
+@breaks("state.recursion.own", "state.recursion.start")
+def started_deeper(names: Names) -> None:
+    """A greenlet starts at a depth of its own."""
+
+    def init(self: Any, run: Any = None, parent: Any = None) -> None:
+        upstream.greenlet.__init__(
+            self, run and (lambda *args, **kwargs: deeper(100, run, *args, **kwargs)), parent
+        )
+
+    subclass(names, __init__=init)
+
+
+@breaks("state.recursion.no-drift")
+def depth_lost(names: Names) -> None:
+    """Every end of a greenlet takes a level of depth from the thread."""
+
+    def init(self: Any, *args: Any) -> None:
+        upstream.greenlet.__init__(self, *args)
+        sys.setrecursionlimit(max(sys.getrecursionlimit() - 1, 300))
+
+    subclass(names, __init__=init)
+
+
+@breaks("state.recursion.limit")
+def limit_remembered(names: Names) -> None:
+    """A greenlet has the recursion limit that was in force when it was made."""
+
+    def init(self: Any, *args: Any) -> None:
+        upstream.greenlet.__init__(self, *args)
+        self.limit = sys.getrecursionlimit()
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        sys.setrecursionlimit(self.limit)
+        return upstream.greenlet.switch(self, *args, **kwargs)
+
+    subclass(names, __init__=init, switch=switch)
+
+
+@breaks("state.coroutine.bridge", "state.context.thrown")
+def throw_sends(names: Names) -> None:
+    """What is thrown at a suspended greenlet arrives as a value."""
+
+    def throw(self: Any, *args: Any) -> Any:
+        if self:
+            return upstream.greenlet.switch(self, *args)
+        return upstream.greenlet.throw(self, *args)
+
+    subclass(names, throw=throw)

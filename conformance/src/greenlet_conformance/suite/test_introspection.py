@@ -530,6 +530,7 @@ def test_repr(impl: Any) -> None:
         assert type(g).__name__ in repr(g)
         return [word for word in words if word in text]
 
+    g: Any
     for make in (impl.greenlet, Sub):
         g = make(lambda: (told(g), told(root), root.switch())[:2])
         assert told(g) == ["pending"]
