@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, NamedTuple, TypeVar
 
 import pytest
 
@@ -49,6 +52,28 @@ class Worker:
     def exit(self) -> None:
         """Ends the thread and waits for that. Nothing can run in it afterwards."""
         self._pool.shutdown(wait=True)
+
+
+class Finished(NamedTuple):
+    """How a program ended: its exit code, negative for a signal, and what it printed."""
+
+    code: int
+    out: list[str]
+    err: str
+
+
+def run_program(program: str, seconds: float = STEP_SECONDS) -> Finished:
+    """Runs a program in a new interpreter that finds the same modules."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+    )
+    return Finished(done.returncode, done.stdout.splitlines(), done.stderr)
 
 
 def raised_by(function: Callable[..., Any], *args: Any, **kwargs: Any) -> BaseException | None:
