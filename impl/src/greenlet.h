@@ -3,6 +3,7 @@
  *   module.c    the module: names, exceptions, the capsule
  *   object.c    the type: attributes, construction, collection, deallocation
  *   transfer.c  switch, throw, start, death: all changes of control
+ *   residence.c whose stack is on which lane
  *   trace.c     the tracer that settrace() installs
  *   thread.c    what is kept per thread
  *   capi.c      the functions behind the capsule
@@ -36,6 +37,7 @@ typedef struct gl_thread gl_thread;
 typedef enum {
     GL_NEW,       /* not started */
     GL_SUSPENDED, /* started, and waiting to be switched to */
+    GL_EVICTED,   /* the same, but its stack is not on its lane */
     GL_RUNNING,   /* the current greenlet of its thread */
     GL_DEAD,      /* finished, or abandoned because its thread exited */
 } gl_status;
@@ -53,12 +55,28 @@ struct gl_core {
     gl_thread *thread;         /* counted; NULL until started */
     void *sp;                  /* valid while suspended */
     gl_lane *lane;             /* NULL for main greenlets, and before and after the run */
+    gl_slice *slice;           /* its stack while evicted */
+    void *chunk;               /* its first data stack chunk, unless that is the lane's tail */
     PyGreenlet *parent;        /* owned; NULL for main greenlets */
     PyObject *run;             /* owned; what to call, or what is being called */
     PyObject *context;         /* owned; NULL while running: the thread state has it then */
     gl_suspension *suspension; /* valid while suspended */
     gl_pybase base;            /* what the interpreter points to during the run */
 };
+
+/* Up to this many arguments of a first switch are carried without an allocation. */
+#define GL_FEW_ARGUMENTS 4
+
+/* What a new greenlet gets from its starter. Owns its references. */
+typedef struct {
+    PyObject *run;
+    PyObject **args;      /* NULL: in `few`; args[-1] may be used by the callee */
+    Py_ssize_t nargs;     /* positional ones */
+    Py_ssize_t total;     /* with those named by kwnames; -1: raise the pending exception instead */
+    PyObject *kwnames;    /* or NULL */
+    PyObject *unused_run; /* what `run` was set to, if the lookup found something else */
+    PyObject *few[GL_FEW_ARGUMENTS];
+} gl_launch;
 
 /* What is kept per thread: to be exact, per Python thread state. Counted, not a Python object,
  * since greenlets refer to it long after the thread has exited. */
@@ -73,6 +91,7 @@ struct gl_thread {
      * that arrives before it does anything else. */
     PyGreenlet *origin; /* owned */
     PyObject *value;    /* owned; NULL: the pending exception is to be raised */
+    gl_launch launch;   /* if the target is new */
 
     /* Greenlets of this thread that another one dropped the last reference to. Owned. */
     PyGreenlet **deferred;
@@ -80,6 +99,8 @@ struct gl_thread {
     size_t deferred_capacity;
 
     gl_lane_pool lanes;
+    char *scratch;     /* a small stack, made when lanes are first shared */
+    size_t chunk_size; /* of data stacks that are not in a lane's tail */
 
     /* Greenlet objects, with their core, to be used again. */
     PyGreenlet *spare[64];
@@ -100,6 +121,7 @@ typedef struct {
     PyObject *str_run;
     PyObject *str_switch;
     PyObject *str_throw;
+    size_t lane_limit; /* of a thread's pool, at first */
 } gl_module_constants;
 
 extern gl_module_constants gl_module;
@@ -119,11 +141,37 @@ PyObject *gl_throw(PyGreenlet *target, PyObject *type, PyObject *value, PyObject
 /* Throws GreenletExit into a suspended greenlet of this thread, with the current one as its parent
  * for that while. Errors are reported as unraisable. */
 void gl_kill(PyGreenlet *greenlet);
-/* Turns a suspended greenlet that can never run again into a dead one, without running it. */
-void gl_abandon(PyGreenlet *greenlet);
 /* The thread that `greenlet` or else its nearest started ancestor belongs to; NULL if the chain
  * ends before one (it was cleared by the garbage collector). Borrowed. */
 gl_thread *gl_lineage(PyGreenlet *greenlet);
+
+/* residence.c */
+typedef enum {
+    GL_ENTRANCE_REFUSED,    /* no memory; nothing has changed */
+    GL_ENTRANCE_FREE,       /* the greenlet can run */
+    GL_ENTRANCE_BY_SCRATCH, /* it can, once the running greenlet has departed to the scratch stack
+                             */
+} gl_entrance;
+/* Binds a greenlet that is about to start to a lane. */
+gl_entrance gl_settle(gl_thread *thread, gl_core *core);
+/* Brings an evicted greenlet's stack to its lane. */
+gl_entrance gl_bring_in(gl_thread *thread, gl_core *core);
+/* A gl_context_entry that does it on the scratch stack, for the thread given: for the greenlet that
+ * is about to run, in exchange for the occupant of its lane, if any. */
+void *gl_bring_in_on_scratch(void *thread);
+void *gl_scratch_top(gl_thread *thread);
+/* Records that a greenlet's stack is in a slice now. */
+void gl_note_evicted(gl_thread *thread, gl_core *core, gl_slice *slice);
+/* The memory for the first chunk of a greenlet's data stack. */
+void gl_datastack_of(const gl_core *core, void **memory, size_t *size);
+/* Ends the residence of a greenlet that ends. It may still be running on the lane. */
+void gl_leave(gl_core *core);
+/* Turns a suspended greenlet that can never run again into a dead one, without running it. */
+void gl_abandon(PyGreenlet *greenlet);
+/* The innermost frame of a suspended greenlet: a new reference, or NULL without an exception. */
+PyFrameObject *gl_suspended_frame(const gl_core *core);
+/* Bytes of C stack of a suspended greenlet that has a lane. */
+size_t gl_suspended_size(const gl_core *core);
 
 /* trace.c. Reports an arrival to the tracer. Takes the value that was sent, or NULL for a pending
  * exception, and returns it; or returns NULL with the tracer's exception. */
@@ -174,11 +222,17 @@ gl_is_abandoned(const gl_core *core)
     return core->thread != NULL && core->thread->tstate == NULL;
 }
 
+static inline bool
+gl_is_suspended(const gl_core *core)
+{
+    return core->status == GL_SUSPENDED || core->status == GL_EVICTED;
+}
+
 /* Started and not dead. */
 static inline bool
 gl_is_active(const gl_core *core)
 {
-    return (core->status == GL_SUSPENDED || core->status == GL_RUNNING) && !gl_is_abandoned(core);
+    return (gl_is_suspended(core) || core->status == GL_RUNNING) && !gl_is_abandoned(core);
 }
 
 #endif

@@ -4,6 +4,8 @@
  * half-made module. */
 #include "greenlet.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <time.h>
 
 gl_module_constants gl_module;
@@ -189,6 +191,29 @@ static PyMethodDef module_methods[] = {
 static const char *const names_on_type[] = {"getcurrent", "error", "GreenletExit", "settrace",
                                             "gettrace"};
 
+/* GREENLANE_LANES: how many greenlets of a thread have a stack of their own, before they share. */
+static bool
+read_lane_limit(void)
+{
+    gl_module.lane_limit = 1000;
+    const char *text = getenv("GREENLANE_LANES");
+    if (text == NULL) {
+        return true;
+    }
+    char *end;
+    errno = 0;
+    unsigned long limit = strtoul(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || limit > 1000000) {
+        PyErr_Format(PyExc_ImportError,
+                     "the environment variable GREENLANE_LANES must be a number from 0 to 1000000, "
+                     "not %R",
+                     PyUnicode_DecodeFSDefault(text));
+        return false;
+    }
+    gl_module.lane_limit = limit;
+    return true;
+}
+
 static bool
 make_constants(void)
 {
@@ -252,7 +277,8 @@ module_exec(PyObject *module)
     if (gl_pystate_check() < 0) {
         return -1;
     }
-    if (PyType_Ready(&PyGreenlet_Type) < 0 || !make_constants() || !add_names(module)) {
+    if (!read_lane_limit() || PyType_Ready(&PyGreenlet_Type) < 0 || !make_constants() ||
+        !add_names(module)) {
         return -1;
     }
     return 0;

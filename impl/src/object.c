@@ -211,8 +211,7 @@ green_clear(PyObject *object)
 {
     PyGreenlet *self = (PyGreenlet *)object;
     gl_core *core = self->pimpl;
-    if (core != NULL && !core->is_main &&
-        (core->status == GL_SUSPENDED || core->status == GL_RUNNING)) {
+    if (core != NULL && !core->is_main && (gl_is_suspended(core) || core->status == GL_RUNNING)) {
         /* It survived its finalizer: what it refers to is in use, or will be when it is
          * deallocated for want of references. */
         return 0;
@@ -231,7 +230,7 @@ green_clear(PyObject *object)
 static bool
 is_killable(const gl_core *core)
 {
-    return core != NULL && core->status == GL_SUSPENDED && !core->is_main &&
+    return core != NULL && gl_is_suspended(core) && !core->is_main &&
            core->thread->tstate != NULL && !gl_is_finalizing();
 }
 
@@ -268,7 +267,7 @@ green_finalize(PyObject *object)
     }
     else {
         gl_kill(self);
-        if (core->status == GL_SUSPENDED && Py_REFCNT(self) == 1) {
+        if (gl_is_suspended(core) && Py_REFCNT(self) == 1) {
             complain(object);
         }
     }
@@ -332,11 +331,11 @@ green_dealloc(PyObject *object)
 {
     PyGreenlet *self = (PyGreenlet *)object;
     gl_core *core = self->pimpl;
-    if (core != NULL && core->status == GL_SUSPENDED && !core->is_main) {
+    if (core != NULL && gl_is_suspended(core) && !core->is_main) {
         if (finalize_from_dealloc(object)) {
             return;
         }
-        if (core->status == GL_SUSPENDED) {
+        if (gl_is_suspended(core)) {
             gl_abandon(self);
         }
     }
@@ -419,7 +418,7 @@ static bool
 is_dead(PyGreenlet *self)
 {
     const gl_core *core = self->pimpl;
-    if (core->status == GL_SUSPENDED && core->lane != NULL && gl_is_abandoned(core)) {
+    if (gl_is_suspended(core) && core->lane != NULL && gl_is_abandoned(core)) {
         gl_abandon(self);
     }
     return core->status != GL_NEW && !gl_is_active(core);
@@ -539,8 +538,8 @@ get_frame(PyObject *self, void *closure)
     (void)closure;
     const gl_core *core = ((PyGreenlet *)self)->pimpl;
     PyObject *frame = NULL;
-    if (core->status == GL_SUSPENDED) {
-        frame = (PyObject *)gl_pystate_frame(&core->suspension->pystate);
+    if (gl_is_suspended(core)) {
+        frame = (PyObject *)gl_suspended_frame(core);
     }
     return frame != NULL ? frame : Py_NewRef(Py_None);
 }
@@ -551,10 +550,9 @@ get_stack_saved(PyObject *self, void *closure)
     (void)closure;
     const gl_core *core = ((PyGreenlet *)self)->pimpl;
     size_t bytes = 0;
-    if (core->status == GL_SUSPENDED && !gl_is_abandoned(core)) {
+    if (gl_is_suspended(core) && !gl_is_abandoned(core)) {
         /* How deep a thread's own stack is, is not known: at least the suspension itself. */
-        bytes = core->is_main ? sizeof *core->suspension
-                              : (size_t)((char *)core->lane - (char *)core->sp);
+        bytes = core->is_main ? sizeof *core->suspension : gl_suspended_size(core);
     }
     return PyLong_FromSize_t(bytes);
 }

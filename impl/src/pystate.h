@@ -17,6 +17,9 @@
  * starter's, or greenlets that start greenlets without end would never be stopped
  *   gl_pystate_abandon() frees what a suspended greenlet holds that will never run again; false if
  *                        its stack must stay because somebody holds its frames
+ *   gl_pystate_hide(), gl_pystate_unhide()
+ *                        keep the chain of frames whole while the stack is elsewhere
+ *   gl_pystate_outgrew() has the data stack gone on beyond its first chunk?
  *   gl_pystate_frame()   new reference to the innermost Python frame of a suspended greenlet
  *   gl_pybase_visit()    the references that a gl_pybase owns, for the garbage collector
  *   gl_pybase_clear()    drops them
@@ -90,10 +93,9 @@ gl_datastack_load(const gl_datastack *saved, PyThreadState *tstate)
 }
 
 static inline void
-gl_datastack_begin(PyThreadState *tstate, gl_lane *lane)
+gl_datastack_begin(PyThreadState *tstate, void *memory, size_t size)
 {
-    size_t size;
-    _PyStackChunk *chunk = gl_lane_tail(lane, &size);
+    _PyStackChunk *chunk = memory;
     chunk->previous = NULL;
     chunk->size = size;
     chunk->top = 0;
@@ -107,7 +109,7 @@ gl_datastack_begin(PyThreadState *tstate, gl_lane *lane)
  * of one of its frames, though: a frame object points into the chunks, and by way of its callers to
  * the C stack. Then false is returned, and all of that memory must stay. */
 static inline bool
-gl_datastack_abandon(gl_datastack *saved, const struct _PyInterpreterFrame *innermost)
+gl_datastack_abandon(const gl_datastack *saved, const struct _PyInterpreterFrame *innermost)
 {
     for (const struct _PyInterpreterFrame *f = innermost; f != NULL; f = f->previous) {
         if (f->frame_obj != NULL) {
@@ -196,6 +198,67 @@ gl_stack_bounds_locate(void)
 
 #endif
 
+/* Where a stack is while it is not where it belongs: what belongs between low and high is `by`
+ * bytes away. All zeros if it has not been moved. */
+typedef struct {
+    const char *low;
+    const char *high;
+    ptrdiff_t by;
+} gl_displacement;
+
+static inline bool
+gl_is_displaced(const gl_displacement *moved, const void *address)
+{
+    return (const char *)address >= moved->low && (const char *)address < moved->high;
+}
+
+static inline const void *
+gl_displaced(const gl_displacement *moved, const void *address)
+{
+    return gl_is_displaced(moved, address) ? (const char *)address + moved->by : address;
+}
+
+/* The interpreter's entry frames (3.12 and later) lie on the C stack, and Python frames refer to
+ * them. While that stack is elsewhere they are cut out of the chain of `previous`, so that
+ * frame.f_back finds its way. What must be put back is kept in the copies of the entry frames
+ * themselves, in fields that such frames do not use: f_globals is the frame that referred to it,
+ * f_builtins the entry frame that was cut out before it. Returns the last one. */
+#if PY_VERSION_HEX >= 0x030C0000
+
+static inline void *
+gl_frames_hide(struct _PyInterpreterFrame *frame, const gl_displacement *moved)
+{
+    struct _PyInterpreterFrame *hidden = NULL;
+    while (frame != NULL) {
+        struct _PyInterpreterFrame *entry = frame->previous;
+        if (!gl_is_displaced(moved, entry)) {
+            frame = entry;
+            continue;
+        }
+        struct _PyInterpreterFrame *copy =
+            (struct _PyInterpreterFrame *)((char *)entry + moved->by);
+        frame->previous = copy->previous;
+        copy->f_globals = (PyObject *)frame;
+        copy->f_builtins = (PyObject *)hidden;
+        hidden = entry;
+    }
+    return hidden;
+}
+
+/* When the stack is back where it belongs. */
+static inline void
+gl_frames_unhide(void *last_hidden)
+{
+    struct _PyInterpreterFrame *entry = last_hidden;
+    while (entry != NULL) {
+        struct _PyInterpreterFrame *frame = (struct _PyInterpreterFrame *)entry->f_globals;
+        frame->previous = entry;
+        entry = (struct _PyInterpreterFrame *)entry->f_builtins;
+    }
+}
+
+#endif
+
 /* Py_VISIT for use outside of a tp_traverse function. */
 #define GL_VISIT(object)                                                                           \
     do {                                                                                           \
@@ -224,19 +287,21 @@ typedef struct {
 } gl_pystate;
 
 static inline void
-gl_pystate_save(gl_pystate *saved, const PyThreadState *tstate)
+gl_pystate_save(gl_pystate *saved, PyThreadState *tstate)
 {
     saved->exc_info = tstate->exc_info;
     saved->frame = tstate->frame;
     saved->cframe = tstate->cframe;
     saved->recursion_depth = tstate->recursion_depth;
     saved->trash_delete_nesting = tstate->trash_delete_nesting;
+    /* See 3.11. */
+    tstate->root_cframe.use_tracing = tstate->cframe->use_tracing;
+    tstate->cframe = &tstate->root_cframe;
 }
 
 static inline void
 gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
 {
-    /* See 3.11. */
     int use_tracing = tstate->cframe->use_tracing;
     tstate->exc_info = saved->exc_info;
     tstate->frame = saved->frame;
@@ -247,9 +312,12 @@ gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
 }
 
 static inline void
-gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *chunk,
+                 size_t chunk_size)
 {
-    (void)lane; /* frames are heap objects in this version */
+    (void)lane;
+    (void)chunk; /* frames are heap objects in this version */
+    (void)chunk_size;
     base->exc_item = (_PyErr_StackItem){0};
     tstate->exc_info = &base->exc_item;
     tstate->frame = NULL;
@@ -260,16 +328,40 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
 }
 
 static inline bool
-gl_pystate_abandon(gl_pystate *saved)
+gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved)
 {
     (void)saved;
+    (void)moved;
     return true;
 }
 
 static inline PyFrameObject *
-gl_pystate_frame(const gl_pystate *saved)
+gl_pystate_frame(const gl_pystate *saved, const gl_displacement *moved)
 {
+    (void)moved;
     return (PyFrameObject *)Py_XNewRef((PyObject *)saved->frame);
+}
+
+static inline void *
+gl_pystate_hide(const gl_pystate *saved, const gl_displacement *moved)
+{
+    (void)saved;
+    (void)moved;
+    return NULL;
+}
+
+static inline void
+gl_pystate_unhide(void *hidden)
+{
+    (void)hidden;
+}
+
+static inline bool
+gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
+{
+    (void)saved;
+    (void)chunk;
+    return false;
 }
 
 static inline int
@@ -390,20 +482,22 @@ typedef struct {
 } gl_pystate;
 
 static inline void
-gl_pystate_save(gl_pystate *saved, const PyThreadState *tstate)
+gl_pystate_save(gl_pystate *saved, PyThreadState *tstate)
 {
     saved->exc_info = tstate->exc_info;
     saved->cframe = tstate->cframe;
     gl_datastack_save(&saved->datastack, tstate);
     saved->recursion_depth = tstate->recursion_limit - tstate->recursion_remaining;
     saved->trash_delete_nesting = tstate->trash_delete_nesting;
+    /* Whether sys.settrace or sys.setprofile is on is a property of the thread, but the flag lies
+     * in the cframe, on a stack that may be moved. It travels in the thread's own cframe. */
+    tstate->root_cframe.use_tracing = tstate->cframe->use_tracing;
+    tstate->cframe = &tstate->root_cframe;
 }
 
 static inline void
 gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
 {
-    /* Whether sys.settrace or sys.setprofile is on is a property of the thread, but the flag lies
-     * in the cframe: it comes along from the greenlet that we leave. */
     uint8_t use_tracing = tstate->cframe->use_tracing;
     tstate->exc_info = saved->exc_info;
     tstate->cframe = saved->cframe;
@@ -414,8 +508,10 @@ gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
 }
 
 static inline void
-gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *chunk,
+                 size_t chunk_size)
 {
+    (void)lane; /* this version does not measure the C stack */
     base->exc_item.exc_value = NULL;
     base->exc_item.previous_item = NULL;
     tstate->exc_info = &base->exc_item;
@@ -423,22 +519,23 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
     base->cframe.current_frame = NULL;
     base->cframe.previous = NULL;
     tstate->cframe = &base->cframe;
-    gl_datastack_begin(tstate, lane);
+    gl_datastack_begin(tstate, chunk, chunk_size);
     tstate->trash_delete_nesting = 0;
 }
 
 static inline bool
-gl_pystate_abandon(gl_pystate *saved)
+gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved)
 {
-    return gl_datastack_abandon(&saved->datastack, saved->cframe->current_frame);
+    const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
+    return gl_datastack_abandon(&saved->datastack, cframe->current_frame);
 }
 
 /* PyThreadState_GetFrame() reads but the innermost frame: a blank thread state that has it serves
  * for a greenlet that is not running, and keeps the real one out of harm's way. */
 static inline PyFrameObject *
-gl_pystate_frame(const gl_pystate *saved)
+gl_pystate_frame(const gl_pystate *saved, const gl_displacement *moved)
 {
-    _PyCFrame cframe = {.current_frame = saved->cframe->current_frame};
+    _PyCFrame cframe = *(const _PyCFrame *)gl_displaced(moved, saved->cframe);
     PyThreadState blank = {.cframe = &cframe};
     /* The allocation of a frame object may collect garbage here and now, in this version. */
     int collecting = PyGC_Disable();
@@ -447,6 +544,26 @@ gl_pystate_frame(const gl_pystate *saved)
         PyGC_Enable();
     }
     return frame;
+}
+
+static inline void *
+gl_pystate_hide(const gl_pystate *saved, const gl_displacement *moved)
+{
+    (void)saved;
+    (void)moved;
+    return NULL;
+}
+
+static inline void
+gl_pystate_unhide(void *hidden)
+{
+    (void)hidden;
+}
+
+static inline bool
+gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
+{
+    return saved->datastack.chunk != chunk;
 }
 
 static inline int
@@ -584,32 +701,54 @@ gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
 }
 
 static inline void
-gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *chunk,
+                 size_t chunk_size)
 {
+    (void)lane; /* this version does not measure the C stack */
     base->exc_item.exc_value = NULL;
     base->exc_item.previous_item = NULL;
     tstate->exc_info = &base->exc_item;
     base->cframe.current_frame = NULL;
     base->cframe.previous = NULL;
     tstate->cframe = &base->cframe;
-    gl_datastack_begin(tstate, lane);
+    gl_datastack_begin(tstate, chunk, chunk_size);
     tstate->c_recursion_remaining = C_RECURSION_LIMIT;
     tstate->trash.delete_nesting = 0;
 }
 
 static inline bool
-gl_pystate_abandon(gl_pystate *saved)
+gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved)
 {
-    return gl_datastack_abandon(&saved->datastack, saved->cframe->current_frame);
+    const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
+    return gl_datastack_abandon(&saved->datastack, cframe->current_frame);
 }
 
 static inline PyFrameObject *
-gl_pystate_frame(const gl_pystate *saved)
+gl_pystate_frame(const gl_pystate *saved, const gl_displacement *moved)
 {
     /* See 3.11. In this version a collection waits until Python code runs again. */
-    _PyCFrame cframe = {.current_frame = saved->cframe->current_frame};
+    _PyCFrame cframe = *(const _PyCFrame *)gl_displaced(moved, saved->cframe);
     PyThreadState blank = {.cframe = &cframe};
     return PyThreadState_GetFrame(&blank);
+}
+
+static inline void *
+gl_pystate_hide(const gl_pystate *saved, const gl_displacement *moved)
+{
+    const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
+    return gl_frames_hide(cframe->current_frame, moved);
+}
+
+static inline void
+gl_pystate_unhide(void *hidden)
+{
+    gl_frames_unhide(hidden);
+}
+
+static inline bool
+gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
+{
+    return saved->datastack.chunk != chunk;
 }
 
 static inline int
@@ -736,29 +875,51 @@ gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
 }
 
 static inline void
-gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *chunk,
+                 size_t chunk_size)
 {
+    (void)lane; /* this version does not measure the C stack */
     base->exc_item.exc_value = NULL;
     base->exc_item.previous_item = NULL;
     tstate->exc_info = &base->exc_item;
     tstate->current_frame = NULL;
-    gl_datastack_begin(tstate, lane);
+    gl_datastack_begin(tstate, chunk, chunk_size);
     tstate->c_recursion_remaining = Py_C_RECURSION_LIMIT;
     tstate->delete_later = NULL;
 }
 
 static inline bool
-gl_pystate_abandon(gl_pystate *saved)
+gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved)
 {
+    (void)moved;
     return gl_datastack_abandon(&saved->datastack, saved->current_frame);
 }
 
 static inline PyFrameObject *
-gl_pystate_frame(const gl_pystate *saved)
+gl_pystate_frame(const gl_pystate *saved, const gl_displacement *moved)
 {
+    (void)moved;
     /* See 3.11. */
     PyThreadState blank = {.current_frame = saved->current_frame};
     return PyThreadState_GetFrame(&blank);
+}
+
+static inline void *
+gl_pystate_hide(const gl_pystate *saved, const gl_displacement *moved)
+{
+    return gl_frames_hide(saved->current_frame, moved);
+}
+
+static inline void
+gl_pystate_unhide(void *hidden)
+{
+    gl_frames_unhide(hidden);
+}
+
+static inline bool
+gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
+{
+    return saved->datastack.chunk != chunk;
 }
 
 static inline int
@@ -881,30 +1042,51 @@ gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
 }
 
 static inline void
-gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *chunk,
+                 size_t chunk_size)
 {
     base->exc_item.exc_value = NULL;
     base->exc_item.previous_item = NULL;
     tstate->exc_info = &base->exc_item;
     tstate->current_frame = NULL;
-    gl_datastack_begin(tstate, lane);
+    gl_datastack_begin(tstate, chunk, chunk_size);
     tstate->current_executor = NULL;
     gl_stack_bounds_begin(tstate, lane);
     tstate->delete_later = NULL;
 }
 
 static inline bool
-gl_pystate_abandon(gl_pystate *saved)
+gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved)
 {
+    (void)moved;
     return gl_datastack_abandon(&saved->datastack, saved->current_frame);
 }
 
 static inline PyFrameObject *
-gl_pystate_frame(const gl_pystate *saved)
+gl_pystate_frame(const gl_pystate *saved, const gl_displacement *moved)
 {
+    (void)moved;
     /* See 3.11. */
     PyThreadState blank = {.current_frame = saved->current_frame};
     return PyThreadState_GetFrame(&blank);
+}
+
+static inline void *
+gl_pystate_hide(const gl_pystate *saved, const gl_displacement *moved)
+{
+    return gl_frames_hide(saved->current_frame, moved);
+}
+
+static inline void
+gl_pystate_unhide(void *hidden)
+{
+    gl_frames_unhide(hidden);
+}
+
+static inline bool
+gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
+{
+    return saved->datastack.chunk != chunk;
 }
 
 static inline int
@@ -1027,30 +1209,51 @@ gl_pystate_load(const gl_pystate *saved, PyThreadState *tstate)
 }
 
 static inline void
-gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane)
+gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *chunk,
+                 size_t chunk_size)
 {
     base->exc_item.exc_value = NULL;
     base->exc_item.previous_item = NULL;
     tstate->exc_info = &base->exc_item;
     tstate->current_frame = tstate->base_frame;
-    gl_datastack_begin(tstate, lane);
+    gl_datastack_begin(tstate, chunk, chunk_size);
     tstate->current_executor = NULL;
     gl_stack_bounds_begin(tstate, lane);
     tstate->delete_later = NULL;
 }
 
 static inline bool
-gl_pystate_abandon(gl_pystate *saved)
+gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved)
 {
+    (void)moved;
     return gl_datastack_abandon(&saved->datastack, saved->current_frame);
 }
 
 static inline PyFrameObject *
-gl_pystate_frame(const gl_pystate *saved)
+gl_pystate_frame(const gl_pystate *saved, const gl_displacement *moved)
 {
+    (void)moved;
     /* See 3.11. */
     PyThreadState blank = {.current_frame = saved->current_frame};
     return PyThreadState_GetFrame(&blank);
+}
+
+static inline void *
+gl_pystate_hide(const gl_pystate *saved, const gl_displacement *moved)
+{
+    return gl_frames_hide(saved->current_frame, moved);
+}
+
+static inline void
+gl_pystate_unhide(void *hidden)
+{
+    gl_frames_unhide(hidden);
+}
+
+static inline bool
+gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
+{
+    return saved->datastack.chunk != chunk;
 }
 
 static inline int

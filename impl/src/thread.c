@@ -91,6 +91,8 @@ retire(gl_thread *thread)
     Py_DECREF(current);
     gl_free_spare(thread);
     gl_lane_pool_close(&thread->lanes);
+    PyMem_RawFree(thread->scratch);
+    thread->scratch = NULL;
     if (thread_hint == thread) {
         set_hint(NULL);
     }
@@ -150,6 +152,7 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
         return NULL;
     }
     thread->references = 1; /* dropped by retire() */
+    thread->lanes = (gl_lane_pool)GL_LANE_POOL_INIT(gl_module.lane_limit);
     PyGreenlet *main = gl_new_main(thread);
     if (main == NULL) {
         gl_thread_release(thread);
@@ -238,12 +241,20 @@ gl_thread_drain_deferred(gl_thread *thread)
     if (GL_LIKELY(thread->deferred_count == 0)) {
         return;
     }
+    /* Take the list: what is killed runs Python code that comes here again, and what is left is not
+     * for it to kill. */
+    PyGreenlet **deferred = thread->deferred;
+    size_t count = thread->deferred_count;
+    thread->deferred = NULL;
+    thread->deferred_count = thread->deferred_capacity = 0;
+
     gl_error pending;
     gl_error_fetch(&pending);
-    while (thread->deferred_count > 0) {
-        Py_DECREF(thread->deferred[--thread->deferred_count]);
+    for (size_t i = 0; i < count; i++) {
+        Py_DECREF(deferred[i]);
     }
     gl_error_restore(&pending);
+    PyMem_RawFree(deferred);
 }
 
 size_t

@@ -221,7 +221,8 @@ prefetch(const gl_core *core)
     }
 }
 
-/* Continues a suspended greenlet. Takes the references to `target` and `value`. */
+/* Continues a suspended greenlet whose stack is on its lane. Takes the references to `target` and
+ * `value`. */
 static PyObject *
 resume(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *value)
 {
@@ -235,22 +236,30 @@ resume(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *v
     return arrive(thread, tstate, &here);
 }
 
+/* The same for any suspended greenlet. */
+static PyObject *
+resume_any(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *value)
+{
+    if (target->pimpl->status == GL_EVICTED) {
+        gl_entrance entrance = gl_bring_in(thread, target->pimpl);
+        if (entrance == GL_ENTRANCE_REFUSED) {
+            Py_DECREF(target);
+            Py_XDECREF(value);
+            return PyErr_NoMemory();
+        }
+        if (entrance == GL_ENTRANCE_BY_SCRATCH) {
+            gl_suspension here;
+            gl_core *from = thread->current->pimpl;
+            depart(thread, tstate, &here);
+            hand_over(thread, target, value);
+            gl_context_start(&from->sp, gl_scratch_top(thread), gl_bring_in_on_scratch, thread);
+            return arrive(thread, tstate, &here);
+        }
+    }
+    return resume(thread, tstate, target, value);
+}
+
 /* ---- The first switch ------------------------------------------------------------------------ */
-
-/* Up to this many arguments of a first switch are carried on the stack. */
-#define GL_FEW_ARGUMENTS 6
-
-/* What a new greenlet gets from its starter. Owns its references. */
-typedef struct {
-    gl_thread *thread;
-    PyObject *run;
-    PyObject **args;      /* `few`, or allocated; args[-1] may be used by the callee */
-    Py_ssize_t nargs;     /* positional ones */
-    Py_ssize_t total;     /* with those named by kwnames; -1: raise the pending exception instead */
-    PyObject *kwnames;    /* or NULL */
-    PyObject *unused_run; /* what `run` was set to, if the lookup found something else */
-    PyObject *few[1 + GL_FEW_ARGUMENTS];
-} gl_launch;
 
 /* Copies the arguments: they lie on the stack of the starter, which may go on before the callee
  * has read them. */
@@ -263,145 +272,176 @@ launch_take_arguments(gl_launch *launch, const gl_arguments *arguments)
     if (launch->kwnames != NULL) {
         launch->total += PyTuple_GET_SIZE(launch->kwnames);
     }
-    PyObject **room = launch->few;
+    PyObject **args = launch->few;
+    launch->args = NULL;
     if (launch->total > GL_FEW_ARGUMENTS) {
-        room = PyMem_New(PyObject *, (size_t)launch->total + 1);
+        PyObject **room = PyMem_New(PyObject *, (size_t)launch->total + 1);
         if (room == NULL) {
             PyErr_NoMemory();
             return false;
         }
+        args = launch->args = room + 1;
     }
-    launch->args = room + 1;
     for (Py_ssize_t i = 0; i < launch->total; i++) {
-        launch->args[i] = Py_NewRef(arguments->args[i]);
+        args[i] = Py_NewRef(arguments->args[i]);
     }
     Py_XINCREF(launch->kwnames);
     return true;
 }
 
 static void
-launch_drop_arguments(gl_launch *launch)
+drop_arguments(PyObject **args, Py_ssize_t total, PyObject *kwnames)
 {
-    if (launch->total < 0) {
-        return;
+    for (Py_ssize_t i = 0; i < total; i++) {
+        Py_DECREF(args[i]);
     }
-    for (Py_ssize_t i = 0; i < launch->total; i++) {
-        Py_DECREF(launch->args[i]);
-    }
-    Py_XDECREF(launch->kwnames);
-    if (launch->total > GL_FEW_ARGUMENTS) {
-        PyMem_Free(launch->args - 1);
+    Py_XDECREF(kwnames);
+    if (total > GL_FEW_ARGUMENTS) {
+        PyMem_Free(args - 1);
     }
 }
 
 static void *finish(gl_thread *thread, PyObject *result);
 
-/* The first function on a lane. */
+/* The first function on a lane. Its frame stays on the stack for the greenlet's life: small. */
 static void *
 run_greenlet(void *argument)
 {
-    /* The starter's frame is ours to read only until the starter goes on. */
-    gl_launch launch = *(const gl_launch *)argument;
-    if (launch.total >= 0 && launch.total <= GL_FEW_ARGUMENTS) {
-        launch.args = launch.few + 1;
-    }
-    gl_thread *thread = launch.thread;
+    gl_thread *thread = argument;
     PyGreenlet *self = thread->current; /* the thread's reference lasts until finish() */
     PyGreenlet *origin = thread->origin;
-    bool throwing = launch.total < 0;
+
+    /* Take over what the launch owns before anybody else is launched. */
+    const gl_launch *launch = &thread->launch;
+    PyObject *run = launch->run;
+    PyObject *kwnames = launch->kwnames;
+    const Py_ssize_t nargs = launch->nargs;
+    Py_ssize_t total = launch->total;
+    PyObject *few[1 + GL_FEW_ARGUMENTS];
+    PyObject **args = launch->args;
+    if (total >= 0 && args == NULL) {
+        args = few + 1;
+        for (Py_ssize_t i = 0; i < total; i++) {
+            args[i] = launch->few[i];
+        }
+    }
+    PyObject *unused_run = launch->unused_run;
 
     if (GL_UNLIKELY(thread->tracer != NULL)) {
         /* gl_trace() wants a value only to tell a switch from a throw. */
-        PyObject *value = throwing ? NULL : Py_NewRef(Py_None);
+        PyObject *value = total < 0 ? NULL : Py_NewRef(Py_None);
         value = gl_trace(thread, origin, self, value);
         if (value != NULL) {
             Py_DECREF(value);
         }
-        else if (!throwing) {
-            launch_drop_arguments(&launch);
-            throwing = true;
+        else if (total >= 0) {
+            drop_arguments(args, total, kwnames);
+            total = -1;
         }
     }
     Py_DECREF(origin);
-    Py_XDECREF(launch.unused_run);
+    Py_XDECREF(unused_run);
 
     PyObject *result = NULL;
-    if (!throwing) {
-        size_t flags = (size_t)launch.nargs | PY_VECTORCALL_ARGUMENTS_OFFSET;
-        result = PyObject_Vectorcall(launch.run, launch.args, flags, launch.kwnames);
-        launch_drop_arguments(&launch);
+    if (total >= 0) {
+        result =
+            PyObject_Vectorcall(run, args, (size_t)nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames);
+        drop_arguments(args, total, kwnames);
     }
     Py_CLEAR(self->pimpl->run);
     return finish(thread, result);
 }
 
 /* Gets ready what `target` needs to start. Takes the reference to `run`. `arguments` is NULL if the
- * pending exception is to be raised instead of calling it. Runs no Python code. False with an
- * exception, and nothing has changed. */
-static bool
-prepare(gl_launch *launch, gl_thread *thread, PyGreenlet *target, PyObject *run,
-        const gl_arguments *arguments)
+ * pending exception is to be raised instead of calling it. Runs no Python code. If refused, there
+ * is an exception, and nothing has changed. */
+static gl_entrance
+prepare(gl_thread *thread, PyGreenlet *target, PyObject *run, const gl_arguments *arguments)
 {
-    launch->thread = thread;
+    gl_launch *launch = &thread->launch;
     launch->run = run;
-    if (arguments == NULL) {
-        launch->total = -1;
-    }
-    else if (!launch_take_arguments(launch, arguments)) {
+    launch->total = -1;
+    if (arguments != NULL && !launch_take_arguments(launch, arguments)) {
         Py_DECREF(run);
-        return false;
+        return GL_ENTRANCE_REFUSED;
     }
-    gl_lane *lane = gl_lane_acquire(&thread->lanes);
-    if (lane == NULL) {
-        launch_drop_arguments(launch);
+    gl_entrance entrance = gl_settle(thread, target->pimpl);
+    if (entrance == GL_ENTRANCE_REFUSED) {
+        if (launch->total >= 0) {
+            drop_arguments(launch->args != NULL ? launch->args : launch->few, launch->total,
+                           launch->kwnames);
+        }
         Py_DECREF(run);
         PyErr_SetString(PyExc_MemoryError, "no memory for the C stack of another greenlet");
-        return false;
     }
-    target->pimpl->lane = lane;
-    return true;
+    return entrance;
 }
 
 /* Makes the thread state that of `target`, which is about to run for the first time. */
 static void
-begin(gl_launch *launch, PyThreadState *tstate, PyGreenlet *target)
+begin(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target)
 {
     gl_core *core = target->pimpl;
+    gl_launch *launch = &thread->launch;
     launch->unused_run = core->run;
     core->run = launch->run; /* visible to the garbage collector while it runs */
     core->status = GL_RUNNING;
-    core->thread = launch->thread;
-    gl_thread_retain(core->thread);
-    gl_pystate_begin(tstate, &core->base, core->lane);
+    core->thread = thread;
+    gl_thread_retain(thread);
+    void *chunk;
+    size_t size;
+    gl_datastack_of(core, &chunk, &size);
+    gl_pystate_begin(tstate, &core->base, core->lane, chunk, size);
     load_context(core, tstate);
 }
 
-/* Starts a greenlet. Takes the reference to `target` and what the launch owns. */
+/* Starts the current greenlet on its lane. A gl_context_entry that runs on the scratch stack: the
+ * origin stood on the very lane and has to leave it first. */
+static void *
+start_on_scratch(void *argument)
+{
+    gl_thread *thread = argument;
+    gl_lane *lane = thread->current->pimpl->lane;
+    gl_core *origin = thread->origin->pimpl;
+    gl_lane_exchange(lane, origin->sp, origin->slice);
+    gl_note_evicted(thread, origin, origin->slice);
+    lane->occupant = thread->current->pimpl;
+    void *never_resumed;
+    gl_context_start(&never_resumed, gl_lane_top(lane), run_greenlet, thread);
+    Py_UNREACHABLE();
+}
+
+/* Starts a greenlet that has been prepared. Takes the reference to `target`. */
 static PyObject *
-start(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, gl_launch *launch)
+start(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, gl_entrance entrance)
 {
     gl_suspension here;
     gl_core *from = thread->current->pimpl;
+    gl_lane *lane = target->pimpl->lane;
     depart(thread, tstate, &here);
     hand_over(thread, target, NULL);
-    begin(launch, tstate, target);
-    gl_context_start(&from->sp, gl_lane_top(target->pimpl->lane), run_greenlet, launch);
+    begin(thread, tstate, target);
+    if (entrance == GL_ENTRANCE_BY_SCRATCH) {
+        gl_context_start(&from->sp, gl_scratch_top(thread), start_on_scratch, thread);
+    }
+    else {
+        lane->occupant = target->pimpl;
+        gl_context_start(&from->sp, gl_lane_top(lane), run_greenlet, thread);
+    }
     return arrive(thread, tstate, &here);
 }
 
 /* ---- Death ----------------------------------------------------------------------------------- */
 
-/* The last that a greenlet does before another one continues on another stack. Its lane is back in
- * the pool while it still runs on it: nobody can acquire it before it has been left. */
+/* The last that a greenlet does before another one continues on another stack. It has given up its
+ * lane while it still runs on it: nobody can be bound to it before it has been left. */
 static void
 depart_for_good(gl_thread *thread, PyThreadState *tstate)
 {
     gl_core *core = thread->current->pimpl;
     store_context(core, tstate);
     core->status = GL_DEAD;
-    gl_lane *lane = core->lane;
-    core->lane = NULL;
-    gl_lane_release(&thread->lanes, lane);
+    gl_leave(core);
 }
 
 /* Drops a reference without running Python code now. */
@@ -432,24 +472,42 @@ finish(gl_thread *thread, PyObject *result)
         PyGreenlet *target;
         PyObject *run;
         gl_choice choice = choose(thread, heir, &target, &run);
+        core->status = GL_DEAD; /* looking up `run` may have switched away and back */
         if (choice == GL_RESUME) {
-            drop_quietly(thread, heir);
-            depart_for_good(thread, tstate);
-            hand_over(thread, target, result);
-            return target->pimpl->sp;
+            gl_entrance entrance = target->pimpl->status == GL_EVICTED
+                                       ? gl_bring_in(thread, target->pimpl)
+                                       : GL_ENTRANCE_FREE;
+            if (entrance != GL_ENTRANCE_REFUSED) {
+                drop_quietly(thread, heir);
+                depart_for_good(thread, tstate);
+                hand_over(thread, target, result);
+                if (entrance == GL_ENTRANCE_FREE) {
+                    return target->pimpl->sp;
+                }
+                /* Its stack belongs where we still stand. */
+                void *never_resumed;
+                gl_context_start(&never_resumed, gl_scratch_top(thread), gl_bring_in_on_scratch,
+                                 thread);
+                Py_UNREACHABLE();
+            }
+            Py_DECREF(target);
+            PyErr_NoMemory();
         }
-        gl_launch launch;
         const gl_arguments arguments = {.args = &result, .nargs = 1};
         if (choice == GL_START) {
-            if (prepare(&launch, thread, target, run, result != NULL ? &arguments : NULL)) {
+            /* That the target may be bound to the lane we stand on does no harm: nothing of ours
+             * is read any more once it starts. */
+            if (prepare(thread, target, run, result != NULL ? &arguments : NULL) !=
+                GL_ENTRANCE_REFUSED) {
                 Py_XDECREF(result); /* the launch has its own reference */
                 drop_quietly(thread, heir);
                 depart_for_good(thread, tstate);
                 hand_over(thread, target, NULL);
-                begin(&launch, tstate, target);
+                begin(thread, tstate, target);
+                gl_lane *lane = target->pimpl->lane;
+                lane->occupant = target->pimpl;
                 void *never_resumed;
-                gl_context_start(&never_resumed, gl_lane_top(target->pimpl->lane), run_greenlet,
-                                 &launch);
+                gl_context_start(&never_resumed, gl_lane_top(lane), run_greenlet, thread);
                 Py_UNREACHABLE();
             }
             Py_DECREF(target);
@@ -461,22 +519,6 @@ finish(gl_thread *thread, PyObject *result)
     }
     PyErr_WriteUnraisable((PyObject *)thread->current);
     Py_FatalError("greenlane: a greenlet has ended and none of its ancestors can continue");
-}
-
-void
-gl_abandon(PyGreenlet *greenlet)
-{
-    gl_core *core = greenlet->pimpl;
-    bool stack_is_free = gl_pystate_abandon(&core->suspension->pystate);
-    if (stack_is_free && core->thread->tstate != NULL) {
-        gl_lane_release(&core->thread->lanes, core->lane);
-    }
-    else if (stack_is_free) {
-        gl_lane_unmap(core->lane);
-    }
-    core->lane = NULL;
-    core->suspension = NULL;
-    core->status = GL_DEAD;
 }
 
 /* ---- The ways in ----------------------------------------------------------------------------- */
@@ -541,12 +583,12 @@ deliver(PyGreenlet *greenlet, const gl_arguments *arguments)
         }
         if (choice == GL_START) {
             Py_XDECREF(value);
-            gl_launch launch;
-            if (!prepare(&launch, thread, target, run, arguments)) {
+            gl_entrance entrance = prepare(thread, target, run, arguments);
+            if (entrance == GL_ENTRANCE_REFUSED) {
                 Py_DECREF(target);
                 return NULL;
             }
-            return start(thread, tstate, target, &launch);
+            return start(thread, tstate, target, entrance);
         }
         if (arguments != NULL && value == NULL) {
             /* Packing may run Python code: decide again after it. */
@@ -562,7 +604,7 @@ deliver(PyGreenlet *greenlet, const gl_arguments *arguments)
             return thread->tracer == NULL ? value
                                           : gl_trace(thread, thread->current, target, value);
         }
-        return resume(thread, tstate, target, value);
+        return resume_any(thread, tstate, target, value);
     }
 }
 
@@ -645,7 +687,7 @@ gl_kill(PyGreenlet *greenlet)
     PyErr_SetString(gl_module.greenlet_exit,
                     "Killing the greenlet because all references have vanished.");
     Py_INCREF(greenlet);
-    PyObject *result = resume(thread, thread->tstate, greenlet, NULL);
+    PyObject *result = resume_any(thread, thread->tstate, greenlet, NULL);
     if (result == NULL) {
         PyErr_WriteUnraisable((PyObject *)greenlet);
     }

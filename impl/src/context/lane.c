@@ -14,6 +14,11 @@
  * placed so that the border between two lanes lies in the middle of the reach (2 MiB) of one page
  * of page tables: the guard of one lane and the top of the one below it then share that page.
  *
+ * Sharing. The lane that a tenant past the limit is bound to is taken from those in use, in turn.
+ * The exchange of two stacks swaps the lane's contents with the slice that comes in, in place: the
+ * room that one leaves is the room that the other needs, so that an exchange hardly ever allocates,
+ * and reads and writes each cache line of the slice once.
+ *
  * The pool. Lanes handed back are kept, last in first out: the lane on top is warm. Those deeper
  * down would hold for ever what the greediest greenlet ever committed of them, so a lane that
  * sinks below WARM_LANES others is trimmed to the pages around its top. Beyond MAX_IDLE_LANES a
@@ -23,6 +28,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define PAGE ((size_t)4096)
@@ -40,6 +46,8 @@
 
 #define WARM_LANES ((size_t)16)
 #define MAX_IDLE_LANES ((size_t)1000)
+
+#define TRIM_SHARED_EVERY 64
 
 /* What a trimmed lane keeps of its stack: what most greenlets use. */
 #define TRIMMED_STACK ((size_t)32 << 10)
@@ -110,25 +118,86 @@ make_lane(gl_lane_pool *pool)
     return lane;
 }
 
-gl_lane *
-gl_lane_acquire(gl_lane_pool *pool)
+/* A lane that nobody is bound to, or NULL. */
+static gl_lane *
+acquire(gl_lane_pool *pool)
 {
-    gl_lane *lane;
-    if (pool->idle_count > 0) {
-        lane = pool->idle[--pool->idle_count];
+    gl_lane *lane = pool->idle_count > 0 ? pool->idle[--pool->idle_count] : make_lane(pool);
+    if (lane != NULL) {
+        lane->trimmed = false;
+        lane->is_shared = false;
+        lane->tail_used = false;
+        lane->occupant = NULL;
+        lane->bound = 0;
     }
-    else {
-        lane = make_lane(pool);
-        if (lane == NULL) {
-            return NULL;
-        }
-    }
-    lane->trimmed = false;
-    pool->live_count++;
     return lane;
 }
 
-/* Room for one more idle lane; false at the limit or out of memory. */
+/* The next shared lane, or NULL if there is none and none can be made. */
+static gl_lane *
+share(gl_lane_pool *pool, const gl_lane *standing)
+{
+    const gl_lane *avoided = NULL;
+    for (unsigned attempt = 0; attempt < GL_SHARED_LANES; attempt++) {
+        pool->next_shared = (pool->next_shared + 1) % GL_SHARED_LANES;
+        gl_lane **place = &pool->shared[pool->next_shared];
+        if (*place == NULL) {
+            *place = acquire(pool);
+            if (*place != NULL) {
+                (*place)->is_shared = true;
+            }
+        }
+        if (*place != NULL && *place != standing) {
+            return *place;
+        }
+        if (*place != NULL) {
+            avoided = *place;
+        }
+    }
+    return (gl_lane *)avoided;
+}
+
+gl_lane *
+gl_lane_bind(gl_lane_pool *pool, const gl_lane *standing)
+{
+    gl_lane *lane = pool->own_count < pool->limit ? acquire(pool) : NULL;
+    if (lane != NULL) {
+        pool->own_count++;
+    }
+    else {
+        lane = share(pool, standing);
+    }
+    if (lane != NULL) {
+        lane->bound++;
+    }
+    return lane;
+}
+
+/* Gives back what a lane has committed below the pages around its top. Those above keep the
+ * header, and the frames of a caller that is just leaving the lane. */
+static void
+trim(gl_lane *lane)
+{
+    uintptr_t keep = ((uintptr_t)lane - TRIMMED_STACK) / PAGE * PAGE;
+    /* Refused (a locked page, a seccomp filter): the memory stays committed, no more. */
+    (void)madvise(lane->low, (size_t)(keep - (uintptr_t)lane->low), MADV_DONTNEED);
+    lane->trimmed = true;
+}
+
+/* Gives a lane back to the system. */
+static void
+unmap(gl_lane *lane)
+{
+    char *start = lane->low - GL_LANE_GUARD;
+    char *end = lane->end;
+    if (munmap(start, (size_t)(end - start)) != 0) {
+        /* Splitting a mapping in two can be one mapping too many. The memory then goes back and
+         * the address space stays. */
+        (void)madvise(lane->low, (size_t)(end - lane->low), MADV_DONTNEED);
+    }
+}
+
+/* Makes room for one more idle lane. False at the maximum or out of memory. */
 static bool
 reserve_idle(gl_lane_pool *pool)
 {
@@ -148,27 +217,27 @@ reserve_idle(gl_lane_pool *pool)
     return true;
 }
 
-/* Gives back what a lane has committed below the pages around its top. Those above keep the
- * header, and the frames of a caller that is just leaving the lane. */
-static void
-trim(gl_lane *lane)
-{
-    uintptr_t keep = ((uintptr_t)lane - TRIMMED_STACK) / PAGE * PAGE;
-    /* Refused (a locked page, a seccomp filter): the memory stays committed, no more. */
-    (void)madvise(lane->low, (size_t)(keep - (uintptr_t)lane->low), MADV_DONTNEED);
-    lane->trimmed = true;
-}
-
 void
-gl_lane_release(gl_lane_pool *pool, gl_lane *lane)
+gl_lane_unbind(gl_lane_pool *pool, gl_lane *lane)
 {
-    pool->live_count--;
+    if (--lane->bound > 0) {
+        return;
+    }
+    if (lane->is_shared) {
+        /* It stays with the pool, and what it once committed would stay, too. Now and then is often
+         * enough: there are few. */
+        if (++pool->shared_left % TRIM_SHARED_EVERY == 0) {
+            trim(lane);
+        }
+        return;
+    }
+    pool->own_count--;
     if (!reserve_idle(pool)) {
         /* The caller may be running on this lane: another one goes in its place. */
         if (pool->idle_count == 0) {
             return; /* not even room for one pointer: leaked rather than failed */
         }
-        gl_lane_unmap(pool->idle[0]);
+        unmap(pool->idle[0]);
         pool->idle[0] = pool->idle[--pool->idle_count];
     }
     pool->idle[pool->idle_count++] = lane;
@@ -181,26 +250,82 @@ gl_lane_release(gl_lane_pool *pool, gl_lane *lane)
 }
 
 void
-gl_lane_pool_close(gl_lane_pool *pool)
+gl_lane_unbind_closed(gl_lane *lane)
 {
-    for (size_t i = 0; i < pool->idle_count; i++) {
-        gl_lane_unmap(pool->idle[i]);
+    if (--lane->bound == 0) {
+        unmap(lane);
     }
-    free(pool->idle);
-    if (pool->fresh != pool->fresh_end) {
-        munmap(pool->fresh, (size_t)(pool->fresh_end - pool->fresh));
+}
+
+gl_slice *
+gl_slice_new(size_t size)
+{
+    size_t capacity = (size + 127) & ~(size_t)127;
+    gl_slice *slice = malloc(sizeof *slice + capacity);
+    if (slice != NULL) {
+        slice->capacity = capacity;
+        slice->size = 0;
+        slice->link = NULL;
     }
-    *pool = (gl_lane_pool)GL_LANE_POOL_INIT;
+    return slice;
+}
+
+/* Sixteen bytes, in a register where the CPU has such registers. */
+typedef uint64_t word_pair __attribute__((vector_size(16), aligned(8), may_alias));
+
+/* Exchanges two regions that do not overlap; a multiple of 8 bytes. */
+static void
+swap(char *a, char *b, size_t size)
+{
+    enum { BLOCK = 4 * sizeof(word_pair) };
+    for (; size >= BLOCK; a += BLOCK, b += BLOCK, size -= BLOCK) {
+        word_pair *x = (word_pair *)a;
+        word_pair *y = (word_pair *)b;
+        const word_pair x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
+        const word_pair y0 = y[0], y1 = y[1], y2 = y[2], y3 = y[3];
+        x[0] = y0, x[1] = y1, x[2] = y2, x[3] = y3;
+        y[0] = x0, y[1] = x1, y[2] = x2, y[3] = x3;
+    }
+    for (; size > 0; a += 8, b += 8, size -= 8) {
+        uint64_t spare;
+        memcpy(&spare, a, 8);
+        memcpy(a, b, 8);
+        memcpy(b, &spare, 8);
+    }
 }
 
 void
-gl_lane_unmap(gl_lane *lane)
+gl_lane_exchange(gl_lane *lane, const char *sp, gl_slice *slice)
 {
-    char *start = lane->low - GL_LANE_GUARD;
-    char *end = lane->end;
-    if (munmap(start, (size_t)(end - start)) != 0) {
-        /* Splitting a mapping in two can be one mapping too many. The memory then goes back and
-         * the address space stays. */
-        (void)madvise(lane->low, (size_t)(end - lane->low), MADV_DONTNEED);
+    char *top = gl_lane_top(lane);
+    char *end = slice->room + slice->capacity;
+    size_t out = (size_t)(top - sp);
+    size_t in = slice->size;
+    size_t both = out < in ? out : in;
+    swap(top - both, end - both, both);
+    if (out > in) {
+        memcpy(end - out, top - out, out - in);
     }
+    else {
+        memcpy(top - in, end - in, in - out);
+    }
+    slice->size = out;
+}
+
+void
+gl_lane_pool_close(gl_lane_pool *pool)
+{
+    for (size_t i = 0; i < pool->idle_count; i++) {
+        unmap(pool->idle[i]);
+    }
+    free(pool->idle);
+    for (unsigned i = 0; i < GL_SHARED_LANES; i++) {
+        if (pool->shared[i] != NULL && pool->shared[i]->bound == 0) {
+            unmap(pool->shared[i]);
+        }
+    }
+    if (pool->fresh != pool->fresh_end) {
+        munmap(pool->fresh, (size_t)(pool->fresh_end - pool->fresh));
+    }
+    *pool = (gl_lane_pool)GL_LANE_POOL_INIT(pool->limit);
 }

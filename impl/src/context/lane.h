@@ -1,7 +1,12 @@
 /* Lanes: memory for C stacks.
  *
- * A lane is a C stack of its own with room above it for its owner. Lanes come from a pool; a pool
- * belongs to one thread and is not locked. Nothing here knows of Python.
+ * A lane is a C stack with room above it. Lanes come from a pool; a pool belongs to one thread and
+ * is not locked. Nothing here knows of Python.
+ *
+ * Up to the pool's limit each tenant gets a lane of its own. Past it, tenants share: several are
+ * bound to one lane for life, since a stack cannot move, and one of them at a time is its
+ * *occupant*. The stacks of the others are kept in slices: copies on the heap, put back to where
+ * they came from before their tenant runs.
  *
  * One lane, addresses growing upwards:
  *
@@ -25,39 +30,77 @@
 #define GL_LANE_GUARD ((size_t)64 << 10)
 /* Room for the header and the tail. */
 #define GL_LANE_TAIL ((size_t)16 << 10)
+/* How many lanes are shared. More of them mean fewer exchanges among a few active tenants; fewer,
+ * that the lanes stay in the cache when there are many. */
+#define GL_SHARED_LANES 8
 
 typedef struct gl_lane {
-    char *low;    /* lowest usable address of the stack; the guard is below */
-    char *end;    /* end (exclusive) of the tail */
-    bool trimmed; /* while pooled: nothing below the top of the stack is committed */
+    char *low;      /* lowest usable address of the stack; the guard is below */
+    char *end;      /* end (exclusive) of the tail */
+    void *occupant; /* the tenant whose stack is on the lane; NULL: nobody's */
+    unsigned bound; /* how many tenants */
+    bool is_shared; /* is it one of the pool's shared lanes? */
+    bool tail_used; /* has a tenant taken the tail? */
+    bool trimmed;   /* while idle: nothing below the top of the stack is committed */
 } gl_lane;
 
+/* The stack of a tenant that is not the occupant of its lane; `data` ends at the top of the stack,
+ * and so at the end of the room. */
+typedef struct gl_slice {
+    size_t capacity; /* bytes of room */
+    size_t size;     /* bytes in use */
+    void *link;      /* for the tenant */
+    char room[];
+} gl_slice;
+
 typedef struct gl_lane_pool {
-    gl_lane **idle;       /* lanes handed back, the warmest last */
-    size_t idle_count;    /* how many of them */
-    size_t idle_capacity; /* how many fit in `idle` */
-    size_t live_count;    /* lanes handed out and not handed back */
-    size_t created_count; /* lanes ever made: chooses the next one's colour */
-    char *fresh;          /* the part of the newest slab that no lane was made of yet: */
-    char *fresh_end;      /*   whole lanes between these two addresses */
+    size_t limit;                     /* how many tenants may have a lane of their own */
+    size_t own_count;                 /* how many have */
+    gl_lane *shared[GL_SHARED_LANES]; /* lanes for all others; NULL: not made yet */
+    unsigned next_shared;             /* the one to bind to next */
+    unsigned shared_left;             /* how often the last tenant of one left */
+    gl_lane **idle;                   /* lanes handed back, the warmest last */
+    size_t idle_count;                /* how many of them */
+    size_t idle_capacity;             /* how many fit in `idle` */
+    size_t created_count;             /* lanes ever made: chooses the next one's colour */
+    char *fresh;     /* the part of the newest slab that no lane was made of yet: */
+    char *fresh_end; /*   whole lanes between these two addresses */
 } gl_lane_pool;
 
-/* An empty pool is all zeros. */
-#define GL_LANE_POOL_INIT {0}
+/* A pool starts as all zeros but for its limit. */
+#define GL_LANE_POOL_INIT(lanes) {.limit = (lanes)}
 
-/* A lane with undefined contents, or NULL when the system refuses the memory. */
-gl_lane *gl_lane_acquire(gl_lane_pool *pool);
+/* Binds a new tenant to a lane: one of its own, or, past the limit or when the system refuses
+ * memory, a shared one, if possible not `standing`, the one that the caller runs on. The contents
+ * are undefined, and the occupant is unchanged. NULL when there is no lane to be had. */
+gl_lane *gl_lane_bind(gl_lane_pool *pool, const gl_lane *standing);
 
-/* Hands a lane back. The caller may still be running on it, provided that it leaves the lane
- * before anything else is acquired from the pool. Never fails. */
-void gl_lane_release(gl_lane_pool *pool, gl_lane *lane);
+/* Ends a tenancy. The last tenant hands the lane back; it may still be running on it, provided that
+ * it leaves before anything else is bound. Never fails. */
+void gl_lane_unbind(gl_lane_pool *pool, gl_lane *lane);
 
 /* Gives everything that is idle back to the system. Lanes in use stay usable; they go to
- * gl_lane_unmap. */
+ * gl_lane_unbind_closed. */
 void gl_lane_pool_close(gl_lane_pool *pool);
 
-/* Gives a lane of a closed pool back to the system. Nobody may be running on it. */
-void gl_lane_unmap(gl_lane *lane);
+/* gl_lane_unbind for a lane of a closed pool. Nobody may be running on it. */
+void gl_lane_unbind_closed(gl_lane *lane);
+
+/* A slice with room for at least `size` bytes, empty, or NULL. Free it with free(). */
+gl_slice *gl_slice_new(size_t size);
+
+/* Moves the occupant's stack, from `sp` up to the top, into a slice, and another tenant's from a
+ * slice to the lane. *slice holds the one that comes in, or is an empty one if nobody does
+ * (size 0); afterwards it holds the one that went out. `sp` is the top if nobody goes out. The room
+ * of *slice must suffice. Nobody may be running on the lane. */
+void gl_lane_exchange(gl_lane *lane, const char *sp, gl_slice *slice);
+
+/* Where the stack of a slice begins. */
+static inline char *
+gl_slice_data(gl_slice *slice)
+{
+    return slice->room + slice->capacity - slice->size;
+}
 
 /* The initial stack pointer. */
 static inline void *

@@ -44,8 +44,8 @@ resident_pages(gl_lane *lane)
 static void
 test_memory_is_usable_and_guarded(void)
 {
-    gl_lane_pool pool = GL_LANE_POOL_INIT;
-    gl_lane *lane = gl_lane_acquire(&pool);
+    gl_lane_pool pool = GL_LANE_POOL_INIT(1000000);
+    gl_lane *lane = gl_lane_bind(&pool, NULL);
     CHECK(lane != NULL);
     size_t tail_size;
     char *tail = gl_lane_tail(lane, &tail_size);
@@ -58,7 +58,7 @@ test_memory_is_usable_and_guarded(void)
     CHECK(!faults(lane->low));
     CHECK(faults(lane->low - 1));
     CHECK(faults(lane->low - GL_LANE_GUARD));
-    gl_lane_release(&pool, lane);
+    gl_lane_unbind(&pool, lane);
     gl_lane_pool_close(&pool);
 }
 
@@ -66,20 +66,20 @@ static void
 test_lanes_do_not_overlap(void)
 {
     static gl_lane *lanes[MANY];
-    gl_lane_pool pool = GL_LANE_POOL_INIT;
+    gl_lane_pool pool = GL_LANE_POOL_INIT(1000000);
     for (int i = 0; i < MANY; i++) {
-        lanes[i] = gl_lane_acquire(&pool);
+        lanes[i] = gl_lane_bind(&pool, NULL);
         CHECK(lanes[i] != NULL);
         for (int j = 0; j < i; j++) {
             CHECK(lanes[i]->end <= lanes[j]->low - GL_LANE_GUARD ||
                   lanes[j]->end <= lanes[i]->low - GL_LANE_GUARD);
         }
     }
-    CHECK(pool.live_count == MANY);
+    CHECK(pool.own_count == MANY);
     for (int i = 0; i < MANY; i++) {
-        gl_lane_release(&pool, lanes[i]);
+        gl_lane_unbind(&pool, lanes[i]);
     }
-    CHECK(pool.live_count == 0);
+    CHECK(pool.own_count == 0);
     CHECK(pool.idle_count == MANY);
     gl_lane_pool_close(&pool);
 }
@@ -87,15 +87,15 @@ test_lanes_do_not_overlap(void)
 static void
 test_the_lane_last_released_is_reused_first(void)
 {
-    gl_lane_pool pool = GL_LANE_POOL_INIT;
-    gl_lane *first = gl_lane_acquire(&pool);
-    gl_lane *second = gl_lane_acquire(&pool);
-    gl_lane_release(&pool, first);
-    gl_lane_release(&pool, second);
-    CHECK(gl_lane_acquire(&pool) == second);
-    CHECK(gl_lane_acquire(&pool) == first);
-    gl_lane_release(&pool, first);
-    gl_lane_release(&pool, second);
+    gl_lane_pool pool = GL_LANE_POOL_INIT(1000000);
+    gl_lane *first = gl_lane_bind(&pool, NULL);
+    gl_lane *second = gl_lane_bind(&pool, NULL);
+    gl_lane_unbind(&pool, first);
+    gl_lane_unbind(&pool, second);
+    CHECK(gl_lane_bind(&pool, NULL) == second);
+    CHECK(gl_lane_bind(&pool, NULL) == first);
+    gl_lane_unbind(&pool, first);
+    gl_lane_unbind(&pool, second);
     gl_lane_pool_close(&pool);
 }
 
@@ -103,14 +103,14 @@ static void
 test_idle_lanes_do_not_keep_deep_stacks(void)
 {
     static gl_lane *lanes[MANY];
-    gl_lane_pool pool = GL_LANE_POOL_INIT;
+    gl_lane_pool pool = GL_LANE_POOL_INIT(1000000);
     for (int i = 0; i < MANY; i++) {
-        lanes[i] = gl_lane_acquire(&pool);
+        lanes[i] = gl_lane_bind(&pool, NULL);
         size_t deep = (size_t)1 << 20;
         memset((char *)gl_lane_top(lanes[i]) - deep, 1, deep);
     }
     for (int i = 0; i < MANY; i++) {
-        gl_lane_release(&pool, lanes[i]);
+        gl_lane_unbind(&pool, lanes[i]);
     }
     size_t pages = 0;
     for (int i = 0; i < MANY; i++) {
@@ -127,25 +127,121 @@ test_refused_memory_is_null_and_the_pool_goes_on(void)
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        gl_lane_pool pool = GL_LANE_POOL_INIT;
-        gl_lane *kept = gl_lane_acquire(&pool);
+        gl_lane_pool pool = GL_LANE_POOL_INIT(1000000);
+        gl_lane *kept = gl_lane_bind(&pool, NULL);
+        CHECK(kept != NULL);
+        /* From here on no mapping can be made; what is left of the slab still serves, in the end as
+         * shared lanes or not at all. */
+        struct rlimit none = {0, 0};
+        CHECK(setrlimit(RLIMIT_AS, &none) == 0);
+        gl_lane *last = kept;
         size_t count = 0;
-        while (gl_lane_acquire(&pool) != NULL) {
-            count++;
-            if (count == 40) {
-                /* From here on no mapping can be made; what is left of the slab still serves. */
-                struct rlimit none = {0, 0};
-                CHECK(setrlimit(RLIMIT_AS, &none) == 0);
-            }
-            CHECK(count < 1000);
+        while (last != NULL && !last->is_shared) {
+            last = gl_lane_bind(&pool, NULL);
+            CHECK(++count < 1000);
         }
-        gl_lane_release(&pool, kept);
-        CHECK(gl_lane_acquire(&pool) == kept);
+        gl_lane_unbind(&pool, kept);
+        CHECK(gl_lane_bind(&pool, NULL) == kept);
         _exit(0);
     }
     int status;
     CHECK(waitpid(child, &status, 0) == child);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void
+test_lanes_are_shared_past_the_limit(void)
+{
+    enum { OWN = 5, TENANTS = 100 };
+    static gl_lane *lanes[TENANTS];
+    gl_lane_pool pool = GL_LANE_POOL_INIT(OWN);
+    for (int i = 0; i < TENANTS; i++) {
+        lanes[i] = gl_lane_bind(&pool, i > 0 ? lanes[i - 1] : NULL);
+        CHECK(lanes[i] != NULL);
+        CHECK(lanes[i]->is_shared == (i >= OWN));
+        /* Not the one that the caller stands on, as there are others. */
+        CHECK(i == 0 || lanes[i] != lanes[i - 1]);
+    }
+    unsigned bound = 0;
+    for (int i = 0; i < GL_SHARED_LANES; i++) {
+        CHECK(pool.shared[i]->bound >= (TENANTS - OWN) / GL_SHARED_LANES);
+        bound += pool.shared[i]->bound;
+    }
+    CHECK(bound == TENANTS - OWN);
+    /* One that goes makes room for one with a lane of its own. */
+    gl_lane_unbind(&pool, lanes[0]);
+    lanes[0] = gl_lane_bind(&pool, NULL);
+    CHECK(!lanes[0]->is_shared);
+    for (int i = 0; i < TENANTS; i++) {
+        gl_lane_unbind(&pool, lanes[i]);
+    }
+    gl_lane_pool_close(&pool);
+}
+
+static void
+fill(char *start, const char *end, size_t tag)
+{
+    for (; start < end; start++) {
+        *start = (char)(tag * 31 + (uintptr_t)end - (uintptr_t)start);
+    }
+}
+
+static bool
+is_filled(const char *start, const char *end, size_t tag)
+{
+    for (; start < end; start++) {
+        if (*start != (char)(tag * 31 + (uintptr_t)end - (uintptr_t)start)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Stacks of all sizes take turns on one lane; each finds its own contents again. */
+static void
+test_exchange(void)
+{
+    enum { TENANTS = 40, ROUNDS = 2000, LARGEST = 5000 };
+    gl_lane_pool pool = GL_LANE_POOL_INIT(0);
+    gl_lane *lane = gl_lane_bind(&pool, NULL);
+    char *top = gl_lane_top(lane);
+    gl_slice *slices[TENANTS];
+    size_t sizes[TENANTS];
+    size_t random = 12345;
+    for (unsigned i = 0; i < TENANTS; i++) {
+        random = random * 1103515245 + 12345;
+        sizes[i] = (random >> 8) % LARGEST / 8 * 8;
+        slices[i] = gl_slice_new(LARGEST);
+        CHECK(slices[i] != NULL);
+        fill(top - sizes[i], top, i);
+        gl_lane_exchange(lane, top - sizes[i], slices[i]);
+        CHECK(slices[i]->size == sizes[i]);
+        CHECK(is_filled(gl_slice_data(slices[i]), slices[i]->room + slices[i]->capacity, i));
+    }
+    unsigned occupant = 0;
+    gl_lane_exchange(lane, top, slices[0]);
+    gl_slice *free_slice = slices[0];
+    CHECK(free_slice->size == 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        random = random * 1103515245 + 12345;
+        unsigned next = (unsigned)(random >> 8) % TENANTS;
+        if (next == occupant) {
+            continue;
+        }
+        CHECK(is_filled(top - sizes[occupant], top, occupant));
+        gl_lane_exchange(lane, top - sizes[occupant], slices[next]);
+        slices[occupant] = slices[next];
+        occupant = next;
+    }
+    CHECK(is_filled(top - sizes[occupant], top, occupant));
+    for (unsigned i = 0; i < TENANTS; i++) {
+        if (i != occupant) {
+            free(slices[i]);
+        }
+    }
+    free(free_slice);
+    gl_lane_unbind(&pool, lane);
+    gl_lane_pool_close(&pool);
 }
 
 int
@@ -156,5 +252,7 @@ main(void)
     test_the_lane_last_released_is_reused_first();
     test_idle_lanes_do_not_keep_deep_stacks();
     test_refused_memory_is_null_and_the_pool_goes_on();
+    test_lanes_are_shared_past_the_limit();
+    test_exchange();
     return 0;
 }

@@ -25,7 +25,7 @@ typedef struct {
     uint64_t switches;
 } context;
 
-static gl_lane_pool pool;
+static gl_lane_pool pool = GL_LANE_POOL_INIT(100);
 static context contexts[CONTEXTS];
 static int current;
 static long steps;
@@ -114,7 +114,7 @@ test_random_walk(void)
 {
     contexts[0].started = true;
     for (int i = 1; i < CONTEXTS; i++) {
-        contexts[i].lane = gl_lane_acquire(&pool);
+        contexts[i].lane = gl_lane_bind(&pool, NULL);
         CHECK(contexts[i].lane != NULL);
     }
     wander(&contexts[0]);
@@ -144,14 +144,14 @@ pong(void *argument)
 static void
 test_order(void)
 {
-    gl_lane *lane = gl_lane_acquire(&pool);
+    gl_lane *lane = gl_lane_bind(&pool, NULL);
     strcat(trail, "a");
     gl_context_start(&main_sp, gl_lane_top(lane), pong, "b");
     strcat(trail, "c");
     gl_context_switch(&main_sp, other_sp);
     strcat(trail, "e");
     CHECK(strcmp(trail, "abcde") == 0);
-    gl_lane_release(&pool, lane);
+    gl_lane_unbind(&pool, lane);
 }
 
 /* Unwinders must stop at the outermost frame of a lane. */
@@ -177,10 +177,10 @@ unwind_here(void *argument)
 static void
 test_backtrace_ends(void)
 {
-    gl_lane *lane = gl_lane_acquire(&pool);
+    gl_lane *lane = gl_lane_bind(&pool, NULL);
     gl_context_start(&main_sp, gl_lane_top(lane), unwind_here, NULL);
     CHECK(frames >= 1 && frames <= 3);
-    gl_lane_release(&pool, lane);
+    gl_lane_unbind(&pool, lane);
 }
 
 int
