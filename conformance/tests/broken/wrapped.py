@@ -9,12 +9,16 @@ whose methods do something else, or by a function that stands before the origina
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import contextvars
 import ctypes
 import dataclasses
+import os
+import signal
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -982,3 +986,337 @@ def throw_sends(names: Names) -> None:
         return upstream.greenlet.throw(self, *args)
 
     subclass(names, throw=throw)
+
+
+# --- interpreter life --------------------------------------------------------------------
+
+
+@breaks("exit.no-cleanup")
+def killed_at_exit(names: Names) -> None:
+    """Suspended greenlets are killed when the program ends."""
+    made: list[Any] = []
+
+    def init(self: Any, *args: Any) -> None:
+        upstream.greenlet.__init__(self, *args)
+        made.append(weakref.ref(self))
+
+    def kill_all() -> None:
+        for reference in made:
+            g = reference()
+            if g:
+                with contextlib.suppress(BaseException):
+                    throw_as_child(g)
+
+    atexit.register(kill_all)
+    subclass(names, __init__=init)
+
+
+@breaks("exit.clean")
+def suspended_told_at_exit(names: Names) -> None:
+    """The end of the program complains about suspended greenlets."""
+    made: list[Any] = []
+
+    def init(self: Any, *args: Any) -> None:
+        upstream.greenlet.__init__(self, *args)
+        made.append(weakref.ref(self))
+
+    def tell() -> None:
+        if any(reference() for reference in made):
+            print("greenlets are suspended", file=sys.stderr)
+
+    atexit.register(tell)
+    subclass(names, __init__=init)
+
+
+@breaks("exit.atexit")
+def closed_at_exit(names: Names) -> None:
+    """atexit ends the use of greenlets, as in 3.4."""
+    closed: list[bool] = []
+    atexit.register(closed.append, True)
+
+    def getcurrent() -> Any:
+        return None if closed else upstream.getcurrent()
+
+    names["getcurrent"] = getcurrent
+
+
+@breaks("exit.finalizing")
+def current_while_finalizing(names: Names) -> None:
+    """getcurrent answers None in the finalizing interpreter."""
+
+    def getcurrent(call: Any = upstream.getcurrent) -> Any:
+        try:
+            return call()
+        except RuntimeError:
+            return None
+
+    names["getcurrent"] = getcurrent
+
+
+def run_within(names: Names, around: Callable[..., Any]) -> None:
+    """Calls ``around(run, *args)`` where ``run(*args)`` would be called."""
+
+    def init(self: Any, run: Any = None, parent: Any = None) -> None:
+        def started(*args: Any, **kwargs: Any) -> Any:
+            return around(run, *args, **kwargs)
+
+        upstream.greenlet.__init__(self, run and started, parent)
+
+    subclass(names, __init__=init)
+
+
+@breaks("exit.system-exit")
+def system_exit_at_once(names: Names) -> None:
+    """SystemExit ends the program where it leaves its greenlet."""
+
+    def around(run: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return run(*args, **kwargs)
+        except SystemExit as error:
+            sys.stdout.flush()
+            os._exit(int(error.code or 0))
+
+    run_within(names, around)
+
+
+@breaks("exit.fork", "exit.fork.exit", "exit.fork.other-threads")
+def only_in_first_process(names: Names) -> None:
+    """Greenlets work in the process that has imported the module."""
+    first = os.getpid()
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if os.getpid() != first:
+            raise RuntimeError("another process")
+        return upstream.greenlet.switch(self, *args, **kwargs)
+
+    subclass(names, switch=switch)
+
+
+@breaks("exit.signal", "exit.signal.exception", "exit.signal.away")
+def signals_blocked(names: Names) -> None:
+    """Signals wait until the root runs again."""
+    signals = [signal.SIGUSR1, signal.SIGALRM]
+
+    def around(run: Any, *args: Any, **kwargs: Any) -> Any:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        try:
+            return run(*args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+
+    run_within(names, around)
+
+
+@breaks("exit.import")
+def main_thread_first(names: Names) -> None:
+    """The module must be imported by the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        raise ImportError("import this in the main thread")
+
+
+@breaks("exit.uncaught", "parent.traceback")
+def traceback_lost(names: Names) -> None:
+    """An exception loses its traceback on its way to the parent."""
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return upstream.greenlet.switch(self, *args, **kwargs)
+        except BaseException as error:
+            raise error.with_traceback(None) from None
+
+    subclass(names, switch=switch)
+
+
+@breaks("exit.threads")
+def main_thread_last(names: Names) -> None:
+    """When the main thread has ended, nobody switches any more."""
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not threading.main_thread().is_alive():
+            raise RuntimeError("the main thread has ended")
+        return upstream.greenlet.switch(self, *args, **kwargs)
+
+    subclass(names, switch=switch)
+
+
+# --- C API -------------------------------------------------------------------------------
+
+SLOTS = ("Type", "error", "GreenletExit", "New", "GetCurrent", "Throw", "Switch", "SetParent")
+SLOTS += ("MAIN", "STARTED", "ACTIVE", "GET_PARENT")
+Table = ctypes.c_void_p * len(SLOTS)
+
+_KEPT: list[Any] = []
+
+
+def replace_slots(names: Names, name: bytes = b"greenlet._C_API", **slots: Any) -> None:
+    """A capsule with a copy of upstream's table in which these slots differ."""
+    get = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+        ("PyCapsule_GetPointer", ctypes.pythonapi)
+    )
+    new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)(
+        ("PyCapsule_New", ctypes.pythonapi)
+    )
+    original = Table.from_address(get(upstream._C_API, b"greenlet._C_API"))  # type: ignore[attr-defined,unused-ignore]
+    table = Table(*original)
+    for slot, value in slots.items():
+        if not isinstance(value, int):
+            _KEPT.append(value)
+            value = ctypes.cast(value, ctypes.c_void_p).value
+        table[SLOTS.index(slot)] = value
+    _KEPT.append((table, name))
+    names["_C_API"] = new(ctypes.addressof(table), name, None)
+
+
+def c_function(result: Any, count: int) -> Callable[[Callable[..., Any]], Any]:
+    """Makes a C function that takes so many addresses of a Python function that takes objects."""
+
+    def make(function: Callable[..., Any]) -> Any:
+        def called(*addresses: Any) -> Any:
+            objects = [
+                ctypes.cast(address, ctypes.py_object).value if address else None
+                for address in addresses
+            ]
+            answer = function(*objects)
+            if result is ctypes.c_int or answer is None:
+                return answer
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(answer))
+            return id(answer)
+
+        return ctypes.PYFUNCTYPE(result, *[ctypes.c_void_p] * count)(called)
+
+    return make
+
+
+to_object = ctypes.c_void_p
+to_number = ctypes.c_int
+
+
+@breaks("capi.capsule")
+def capsule_renamed(names: Names) -> None:
+    """The capsule has another name."""
+    replace_slots(names, name=b"broken._C_API")
+
+
+@breaks("capi.objects")
+def exceptions_swapped(names: Names) -> None:
+    """error and GreenletExit have changed places."""
+    replace_slots(names, error=id(upstream.GreenletExit), GreenletExit=id(upstream.error))
+
+
+@breaks("capi.layout")
+def longer_layout(names: Names) -> None:
+    """The object has one more field."""
+    subclass(names, __slots__=("more",))
+
+
+@breaks("capi.new")
+def new_without_parent(names: Names) -> None:
+    """New ignores the parent."""
+    replace_slots(names, New=c_function(to_object, 2)(lambda run, parent: upstream.greenlet(run)))
+
+
+@breaks("capi.current")
+def current_is_first(names: Names) -> None:
+    """GetCurrent answers what was current when the module was imported."""
+    first = upstream.getcurrent()
+    replace_slots(names, GetCurrent=c_function(to_object, 0)(lambda: first))
+
+
+@breaks("capi.current.finalizing")
+def current_null(names: Names) -> None:
+    """GetCurrent gives NULL without an exception when the interpreter finalizes."""
+
+    def get_current(final: Any = sys.is_finalizing, call: Any = upstream.getcurrent) -> Any:
+        return None if final() else call()
+
+    replace_slots(names, GetCurrent=c_function(to_object, 0)(get_current))
+
+
+@breaks("capi.kept")
+def parent_kept(names: Names) -> None:
+    """GET_PARENT loses a reference at each call."""
+
+    def get_parent(g: Any) -> Any:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(g.parent))
+        return g.parent
+
+    replace_slots(names, GET_PARENT=c_function(to_object, 1)(get_parent))
+
+
+@breaks("capi.switch")
+def switch_without_keywords(names: Names) -> None:
+    """Switch drops keywords."""
+
+    def switch(g: Any, args: Any, kwargs: Any) -> Any:
+        return g.switch(*(args or ()))
+
+    replace_slots(names, Switch=c_function(to_object, 3)(switch))
+
+
+@breaks("capi.throw")
+def throw_without_value(names: Names) -> None:
+    """Throw drops the value."""
+
+    def throw(g: Any, kind: Any, value: Any, tb: Any) -> Any:
+        return g.throw(kind)
+
+    replace_slots(names, Throw=c_function(to_object, 4)(throw))
+
+
+@breaks("capi.set-parent")
+def set_parent_silent(names: Names) -> None:
+    """SetParent answers 0 whatever happens."""
+
+    def set_parent(g: Any, parent: Any) -> int:
+        with contextlib.suppress(Exception):
+            g.parent = parent
+        return 0
+
+    replace_slots(names, SetParent=c_function(to_number, 2)(set_parent))
+
+
+@breaks("capi.get-parent", "capi.check")
+def root_is_own_parent(names: Names) -> None:
+    """GET_PARENT of a root is the root."""
+
+    def get_parent(g: Any) -> Any:
+        return getattr(g, "parent", None) or g
+
+    replace_slots(names, GET_PARENT=c_function(to_object, 1)(get_parent))
+
+
+@breaks("capi.state")
+def not_started_when_dead(names: Names) -> None:
+    """STARTED is 0 for the dead."""
+    replace_slots(names, STARTED=c_function(to_number, 1)(bool))
+
+
+@breaks("capi.state")
+def main_of_own_thread(names: Names) -> None:
+    """MAIN knows the root of its own thread only."""
+
+    def is_main(g: Any) -> bool:
+        current = upstream.getcurrent()
+        while current.parent is not None:
+            current = current.parent
+        return g is current
+
+    replace_slots(names, MAIN=c_function(to_number, 1)(is_main))
+
+
+@breaks("capi.check")
+def unchecked(names: Names) -> None:
+    """ACTIVE takes any object."""
+    replace_slots(names, ACTIVE=c_function(to_number, 1)(lambda g: bool(g)))
+
+
+@breaks("capi.error", "capi.switch")
+def errors_lost(names: Names) -> None:
+    """Switch gives None where it should raise."""
+
+    def switch(g: Any, args: Any, kwargs: Any) -> Any:
+        with contextlib.suppress(BaseException):
+            return g.switch(*(args or ()), **(kwargs if isinstance(kwargs, dict) else {}))
+        return "failed"
+
+    replace_slots(names, Switch=c_function(to_object, 3)(switch))

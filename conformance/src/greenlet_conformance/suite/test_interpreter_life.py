@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import traceback
+import warnings
 from typing import Any, Callable
 
 import pytest
@@ -362,7 +363,9 @@ print(len(set(map(id, roots))))
 
 def in_child(function: Callable[[], Any]) -> int:
     """Forks, calls the function in the child; answers the exit code, 0 for a true result."""
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+        child = os.fork()
     if child == 0:
         code = 1
         try:
