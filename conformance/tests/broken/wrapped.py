@@ -1141,8 +1141,10 @@ def main_thread_last(names: Names) -> None:
 
 # --- C API -------------------------------------------------------------------------------
 
-SLOTS = ("Type", "error", "GreenletExit", "New", "GetCurrent", "Throw", "Switch", "SetParent")
-SLOTS += ("MAIN", "STARTED", "ACTIVE", "GET_PARENT")
+SLOTS = (
+    *("Type", "error", "GreenletExit", "New", "GetCurrent", "Throw", "Switch", "SetParent"),
+    *("MAIN", "STARTED", "ACTIVE", "GET_PARENT"),
+)
 Table = ctypes.c_void_p * len(SLOTS)
 
 _KEPT: list[Any] = []

@@ -26,8 +26,10 @@ from greenlet_conformance.suite.support import (
     states,
 )
 
-SLOTS = ("Type", "error", "GreenletExit", "New", "GetCurrent", "Throw", "Switch", "SetParent")
-SLOTS += ("MAIN", "STARTED", "ACTIVE", "GET_PARENT")
+SLOTS = (
+    *("Type", "error", "GreenletExit", "New", "GetCurrent", "Throw", "Switch", "SetParent"),
+    *("MAIN", "STARTED", "ACTIVE", "GET_PARENT"),
+)
 
 #: The result of each function, and how many arguments it takes.
 ADDRESS, NUMBER = ctypes.c_void_p, ctypes.c_int
@@ -200,7 +202,7 @@ def test_new(impl: Any, api: Api) -> None:
     g = api.call("New", run, parent)
     assert g.parent is parent
     assert g.switch(1) == ("parent", ("ran", 1))
-    inside = impl.greenlet(lambda: api.call("New", run, NULL).parent is inside)
+    inside: Any = impl.greenlet(lambda: api.call("New", run, NULL).parent is inside)
     assert inside.switch() is True
     for wrong in (object(), "parent", impl.greenlet):
         with pytest.raises(TypeError):
@@ -342,7 +344,7 @@ def test_state(impl: Any, api: Api, worker: Worker) -> None:
         return [api.call(name, g) for name in ("MAIN", "STARTED", "ACTIVE")]
 
     root = impl.getcurrent()
-    g = impl.greenlet(lambda: root.switch(look(g)))
+    g: Any = impl.greenlet(lambda: root.switch(look(g)))
     thrown = impl.greenlet(lambda: None)
     assert look(root) == [1, 1, 1]
     assert look(g) == [0, 0, 0]
