@@ -36,7 +36,9 @@ def test_intact_model_keeps_its_chapters(run: Callable[..., Ran]) -> None:
 
 def test_wrapping_breaks_nothing(run: Callable[..., Ran]) -> None:
     """A mere subclass of upstream passes all that the rules of ``broken.wrapped`` break."""
-    selected = selecting({clause for rule in RULES.values() for clause in rule.breaks})
+    broken = {clause for rule in RULES.values() for clause in rule.breaks}
+    # The rules of the C API replace its table and leave the type alone, which is part of it.
+    selected = selecting(clause for clause in broken if not clause.startswith("capi."))
     ran = run("--impl", "broken", *selected, BROKEN_GREENLET="plain_subclass")
     assert ran.failed_clauses == set(), ran.out
     assert ran.code == 0, ran.out

@@ -1092,7 +1092,7 @@ def only_in_first_process(names: Names) -> None:
     subclass(names, switch=switch)
 
 
-@breaks("exit.signal", "exit.signal.exception", "exit.signal.away")
+@breaks("exit.signal", "exit.signal.exception")
 def signals_blocked(names: Names) -> None:
     """Signals wait until the root runs again."""
     signals = [signal.SIGUSR1, signal.SIGALRM]

@@ -458,6 +458,30 @@ def test_kill_family_by_frames(impl: Any) -> None:
     assert log == list(range(199, -1, -1))
 
 
+@clause("life.kill.chain")
+def test_kill_chain(impl: Any) -> None:
+    """Five thousand greenlets, each held by the next one's local variable, go at once."""
+    root = impl.getcurrent()
+    killed: list[int] = []
+
+    def run(number: int, held: Any) -> None:
+        try:
+            root.switch()
+        finally:
+            killed.append(number)
+
+    count = 5_000
+    g = None
+    for number in range(count):
+        next_one = impl.greenlet(run)
+        next_one.switch(number, g)
+        g = next_one
+    del next_one
+    assert killed == []
+    del g
+    assert sorted(killed) == list(range(count))
+
+
 @clause("life.kill.only-suspended")
 def test_kill_only_suspended(impl: Any) -> None:
     """Of unstarted, dead and running greenlets no code runs when references go."""
