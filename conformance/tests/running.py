@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
@@ -36,6 +37,11 @@ class Ran:
                 for clause in record["clauses"]:  # type: ignore[attr-defined]
                     outcomes[clause].add(record["outcome"])
         return {c for c, found in outcomes.items() if found - {"PASS"}}
+
+
+def selecting(clauses: Iterable[str]) -> list[str]:
+    """The options that select these clauses."""
+    return [f"--clause={clause}" for clause in sorted(clauses)]
 
 
 def start(command: list[str], cwd: Path, jsonl: Path | None = None, **environment: str) -> Ran:

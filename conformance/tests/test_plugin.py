@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import Ran
+from broken.model import MODELLED
+from running import Ran, selecting
 
 from greenlet_conformance import SUITE, results
 
@@ -66,7 +67,7 @@ def test_submodules(run: Callable[..., Ran], name: str) -> None:
 
 def test_missing_name_fails_its_clauses_only(run: Callable[..., Ran]) -> None:
     """An implementation without settrace fails on use, not at collection; the rest passes."""
-    ran = run("--impl", "broken", BROKEN_GREENLET="NoTracing")
+    ran = run("--impl", "broken", *selecting(MODELLED), BROKEN_GREENLET="NoTracing")
     assert ran.failed_clauses == {
         "tree.trace-names",
         "order.trace",

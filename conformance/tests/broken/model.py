@@ -20,6 +20,9 @@ import greenlet as upstream
 
 Packet = tuple[Any, ...]
 
+#: The clauses that the model keeps: it has no frames, no contexts and no C API, and kills nobody.
+MODELLED = ("tree.*", "order.*", "args.*", "dead.*", "parent.*", "throw.*", "thread.*")
+
 
 class error(Exception):
     """A switch that cannot be made."""
