@@ -52,6 +52,7 @@ typedef struct {
 struct gl_core {
     gl_status status;
     bool is_main;              /* the root of a thread's tree, which runs on the thread's stack */
+    bool ending;               /* `run` is over; the greenlet is looking for who continues */
     gl_thread *thread;         /* counted; NULL until started */
     void *sp;                  /* valid while suspended */
     gl_lane *lane;             /* NULL for main greenlets, and before and after the run */
@@ -109,11 +110,13 @@ struct gl_thread {
     size_t references;
     gl_thread *next_late; /* see thread.c */
     PyObject *late_dict;  /* borrowed */
+    bool is_late;
+    bool is_seen;
 };
 
-/* Written when the module is initialised, read-only from then on. These are process-wide because
- * the C API passes no module: PyGreenlet_New() must find the type on its own. For the same reason,
- * and because compiled subclasses need a static base, the type is static. */
+/* Written when the module is initialised, and read-only from then on but for lane_limit. These are
+ * process-wide because the C API passes no module: PyGreenlet_New() must find the type on its own.
+ * For the same reason, and because compiled subclasses need a static base, the type is static. */
 typedef struct {
     PyObject *error;
     PyObject *greenlet_exit;
@@ -185,6 +188,9 @@ gl_thread *gl_thread_current(void);
 gl_thread *gl_thread_known(void);
 void gl_thread_retain(gl_thread *thread);
 void gl_thread_release(gl_thread *thread);
+/* Finds out whether a thread other than the calling one has exited unnoticed. May run Python code.
+ */
+void gl_thread_refresh(gl_thread *thread);
 /* Keeps `greenlet` (which gains a reference) until its thread gets round to dropping it. */
 void gl_thread_defer(gl_thread *thread, PyGreenlet *greenlet);
 /* Drops what was deferred. Runs Python code; keeps the pending exception. */

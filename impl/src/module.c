@@ -13,6 +13,9 @@ gl_module_constants gl_module;
 size_t gl_stack_bounds_offset;
 uintptr_t gl_stack_margin;
 #endif
+#ifdef GL_HAVE_BASE_FRAME
+struct _PyInterpreterFrame gl_base_frame;
+#endif
 
 typedef struct {
     bool optional_cleanup;
@@ -73,6 +76,56 @@ module_gettrace(PyObject *module, PyObject *ignored)
         return NULL;
     }
     return Py_NewRef(thread->tracer != NULL ? thread->tracer : Py_None);
+}
+
+/* ---- Lanes; the Python side is greenlane/lanes.py -------------------------------------------- */
+
+PyDoc_STRVAR(lane_counts_doc,
+             "_lane_counts()\n--\n\n"
+             "Of the calling thread: (limit, own, idle, shared, tenants of shared lanes).");
+
+static PyObject *
+module_lane_counts(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    gl_thread *thread = gl_thread_current();
+    if (thread == NULL) {
+        return NULL;
+    }
+    const gl_lane_pool *lanes = &thread->lanes;
+    Py_ssize_t shared = 0;
+    Py_ssize_t tenants = 0;
+    for (size_t i = 0; i < GL_SHARED_LANES; i++) {
+        if (lanes->shared[i] != NULL) {
+            shared++;
+            tenants += lanes->shared[i]->bound;
+        }
+    }
+    return Py_BuildValue("nnnnn", (Py_ssize_t)lanes->limit, (Py_ssize_t)lanes->own_count,
+                         (Py_ssize_t)lanes->idle_count, shared, tenants);
+}
+
+PyDoc_STRVAR(set_lane_limit_doc,
+             "_set_lane_limit(limit, /)\n--\n\n"
+             "Set how many greenlets may have a lane of their own, in this thread and in threads\n"
+             "that use greenlets for the first time from now on.");
+
+static PyObject *
+module_set_lane_limit(PyObject *module, PyObject *number)
+{
+    (void)module;
+    size_t limit = PyLong_AsSize_t(number);
+    if (limit == (size_t)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    gl_thread *thread = gl_thread_current();
+    if (thread == NULL) {
+        return NULL;
+    }
+    gl_module.lane_limit = limit;
+    thread->lanes.limit = limit;
+    Py_RETURN_NONE;
 }
 
 /* ---- Names that programs written for greenlet ask for ---------------------------------------- */
@@ -180,6 +233,8 @@ static PyMethodDef module_methods[] = {
      enable_optional_cleanup_doc},
     {"get_clocks_used_doing_optional_cleanup", module_get_clocks, METH_NOARGS, get_clocks_doc},
     {"set_thread_local", module_set_thread_local, METH_VARARGS, set_thread_local_doc},
+    {"_lane_counts", module_lane_counts, METH_NOARGS, lane_counts_doc},
+    {"_set_lane_limit", module_set_lane_limit, METH_O, set_lane_limit_doc},
 #ifdef GL_HAVE_TRASH_NESTING
     {"get_tstate_trash_delete_nesting", module_get_trash_nesting, METH_NOARGS,
      get_trash_nesting_doc},
@@ -206,8 +261,8 @@ read_lane_limit(void)
     if (errno != 0 || end == text || *end != '\0' || limit > 1000000) {
         PyErr_Format(PyExc_ImportError,
                      "the environment variable GREENLANE_LANES must be a number from 0 to 1000000, "
-                     "not %R",
-                     PyUnicode_DecodeFSDefault(text));
+                     "not '%.100s'",
+                     text);
         return false;
     }
     gl_module.lane_limit = limit;

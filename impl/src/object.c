@@ -206,6 +206,19 @@ green_traverse(PyObject *object, visitproc visit, void *arg)
     return gl_pybase_visit(&core->base, visit, arg);
 }
 
+static void
+drop_references(PyGreenlet *self)
+{
+    gl_core *core = self->pimpl;
+    Py_CLEAR(self->dict);
+    if (core != NULL) {
+        Py_CLEAR(core->parent);
+        Py_CLEAR(core->run);
+        Py_CLEAR(core->context);
+        gl_pybase_clear(&core->base);
+    }
+}
+
 static int
 green_clear(PyObject *object)
 {
@@ -216,13 +229,7 @@ green_clear(PyObject *object)
          * deallocated for want of references. */
         return 0;
     }
-    Py_CLEAR(self->dict);
-    if (core != NULL) {
-        Py_CLEAR(core->parent);
-        Py_CLEAR(core->run);
-        Py_CLEAR(core->context);
-        gl_pybase_clear(&core->base);
-    }
+    drop_references(self);
     return 0;
 }
 
@@ -344,7 +351,7 @@ green_dealloc(PyObject *object)
     if (self->weakreflist != NULL) {
         PyObject_ClearWeakRefs(object);
     }
-    green_clear(object);
+    drop_references(self);
     if (core != NULL && core->thread != NULL) {
         gl_thread_release(core->thread);
     }
@@ -418,6 +425,9 @@ static bool
 is_dead(PyGreenlet *self)
 {
     const gl_core *core = self->pimpl;
+    if (core->thread != NULL) {
+        gl_thread_refresh(core->thread);
+    }
     if (gl_is_suspended(core) && core->lane != NULL && gl_is_abandoned(core)) {
         gl_abandon(self);
     }

@@ -16,7 +16,7 @@
  *                        frames, an empty C stack. The depth of Python calls goes on from the
  * starter's, or greenlets that start greenlets without end would never be stopped
  *   gl_pystate_abandon() frees what a suspended greenlet holds that will never run again; false if
- *                        its stack must stay because somebody holds its frames
+ *                        its data stack must stay because somebody holds its frames
  *   gl_pystate_hide(), gl_pystate_unhide()
  *                        keep the chain of frames whole while the stack is elsewhere
  *   gl_pystate_outgrew() has the data stack gone on beyond its first chunk?
@@ -32,6 +32,7 @@
  *   gl_tstate_get()      the current thread state; never fails while the GIL is held
  *   gl_is_finalizing(), gl_error, gl_error_fetch(), gl_error_restore(), gl_error_drop()
  *                        what their names say
+ *   gl_error_raise()     raises an exception object, whose reference it takes; runs no Python code
  *   gl_error_take_value() the exception being raised, which is no longer raised then; new reference
  *   gl_resurrect()       tells the interpreter that an object in deallocation lives on
  *
@@ -104,24 +105,38 @@ gl_datastack_begin(PyThreadState *tstate, void *memory, size_t size)
     tstate->datastack_limit = (PyObject **)((char *)chunk + size);
 }
 
-/* For a greenlet that will never run again (one that finishes has popped its chunks itself): frees
- * the chunks that CPython added to ours, all but the last of the chain. Somebody may have got hold
- * of one of its frames, though: a frame object points into the chunks, and by way of its callers to
- * the C stack. Then false is returned, and all of that memory must stay. */
+/* For a greenlet that will never run again (one that finishes has popped its chunks itself): cuts
+ * its frames loose from its C stack, and frees the chunks that CPython added to ours, all but the
+ * last of the chain. Somebody may have got hold of one of its frames, though: a frame object points
+ * into the chunks. Then false is returned, and the chunks must stay. */
 static inline bool
-gl_datastack_abandon(const gl_datastack *saved, const struct _PyInterpreterFrame *innermost)
+gl_datastack_abandon(const gl_datastack *saved, struct _PyInterpreterFrame *innermost)
 {
-    for (const struct _PyInterpreterFrame *f = innermost; f != NULL; f = f->previous) {
-        if (f->frame_obj != NULL) {
-            return false;
+    bool is_held = false;
+    struct _PyInterpreterFrame *previous;
+    for (struct _PyInterpreterFrame *f = innermost; f != NULL; f = previous) {
+        previous = f->previous;
+        /* Entry frames of the interpreter lie on the C stack, and most of their fields are not set.
+         */
+        while (previous != NULL && previous->owner > FRAME_OWNED_BY_GENERATOR) {
+            previous = previous->previous;
         }
+        if (f->owner > FRAME_OWNED_BY_GENERATOR) {
+            continue;
+        }
+        /* A generator's frame lives on in the generator; its caller's may not. */
+        f->previous = f->owner == FRAME_OWNED_BY_GENERATOR ? NULL : previous;
+        is_held |= f->frame_obj != NULL && f->owner == FRAME_OWNED_BY_THREAD;
+    }
+    if (is_held) {
+        return false;
     }
     PyObjectArenaAllocator arena;
     PyObject_GetArenaAllocator(&arena);
     for (_PyStackChunk *chunk = saved->chunk; chunk->previous != NULL;) {
-        _PyStackChunk *previous = chunk->previous;
+        _PyStackChunk *older = chunk->previous;
         arena.free(arena.ctx, chunk, chunk->size);
-        chunk = previous;
+        chunk = older;
     }
     return true;
 }
@@ -170,7 +185,7 @@ gl_stack_bounds_locate(void)
     /* What they must be: the top above us and the limits below, within what a stack can have; one
      * margin between the limits, CPython's own or that of a debug build. */
     const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    const uintptr_t reach = (uintptr_t)1 << 40;
+    const uintptr_t reach = (uintptr_t)1 << 47;
     const PyThreadState *tstate = PyThreadState_Get();
     size_t found = 0;
     for (size_t offset = 0; offset <= sizeof(_PyThreadStateImpl) - sizeof(gl_stack_bounds);
@@ -429,6 +444,12 @@ gl_error_take_value(void)
 }
 
 static inline void
+gl_error_raise(PyObject *exception)
+{
+    PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception, NULL);
+}
+
+static inline void
 gl_resurrect(PyObject *object, Py_ssize_t references)
 {
     _Py_NewReference(object);
@@ -627,6 +648,12 @@ gl_error_take_value(void)
 }
 
 static inline void
+gl_error_raise(PyObject *exception)
+{
+    PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception, NULL);
+}
+
+static inline void
 gl_resurrect(PyObject *object, Py_ssize_t references)
 {
     _Py_NewReference(object);
@@ -805,6 +832,12 @@ gl_error_take_value(void)
 }
 
 static inline void
+gl_error_raise(PyObject *exception)
+{
+    PyErr_SetRaisedException(exception);
+}
+
+static inline void
 gl_resurrect(PyObject *object, Py_ssize_t references)
 {
     _Py_NewReferenceNoTotal(object);
@@ -976,6 +1009,12 @@ gl_error_take_value(void)
 }
 
 static inline void
+gl_error_raise(PyObject *exception)
+{
+    PyErr_SetRaisedException(exception);
+}
+
+static inline void
 gl_resurrect(PyObject *object, Py_ssize_t references)
 {
     _Py_NewReferenceNoTotal(object);
@@ -1143,6 +1182,12 @@ gl_error_take_value(void)
 }
 
 static inline void
+gl_error_raise(PyObject *exception)
+{
+    PyErr_SetRaisedException(exception);
+}
+
+static inline void
 gl_resurrect(PyObject *object, Py_ssize_t references)
 {
     _Py_ResurrectReference(object);
@@ -1169,6 +1214,11 @@ gl_pystate_check(void)
 
 /* ---- CPython 3.15 ---------------------------------------------------------------------------- */
 #elif PY_VERSION_HEX >= 0x030F0000 && PY_VERSION_HEX < 0x03100000
+
+/* The bottom of all chains of frames. A thread state has one of its own, but a greenlet's frames
+ * may be held longer than its thread lives. Written at import. */
+#define GL_HAVE_BASE_FRAME
+extern struct _PyInterpreterFrame gl_base_frame;
 
 typedef struct {
     _PyErr_StackItem exc_item;
@@ -1215,7 +1265,7 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *ch
     base->exc_item.exc_value = NULL;
     base->exc_item.previous_item = NULL;
     tstate->exc_info = &base->exc_item;
-    tstate->current_frame = tstate->base_frame;
+    tstate->current_frame = &gl_base_frame;
     gl_datastack_begin(tstate, chunk, chunk_size);
     tstate->current_executor = NULL;
     gl_stack_bounds_begin(tstate, lane);
@@ -1310,6 +1360,12 @@ gl_error_take_value(void)
 }
 
 static inline void
+gl_error_raise(PyObject *exception)
+{
+    PyErr_SetRaisedException(exception);
+}
+
+static inline void
 gl_resurrect(PyObject *object, Py_ssize_t references)
 {
     _Py_ResurrectReference(object);
@@ -1331,6 +1387,7 @@ gl_leave_tracing(PyThreadState *tstate)
 static inline int
 gl_pystate_check(void)
 {
+    gl_base_frame = *PyThreadState_Get()->base_frame;
     return gl_stack_bounds_locate();
 }
 

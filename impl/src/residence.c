@@ -280,9 +280,23 @@ gl_abandon(PyGreenlet *greenlet)
     core->slice = NULL;
     if (stack_is_free) {
         gl_leave(core);
+        return;
+    }
+    /* Somebody holds its frames: where they lie is lost, the rest is not. */
+    gl_lane *lane = core->lane;
+    core->lane = NULL;
+    if (lane->occupant == core) {
+        lane->occupant = NULL;
+    }
+    gl_lane_pool *lanes = core->thread->tstate != NULL ? &core->thread->lanes : NULL;
+    if (core->chunk == NULL) {
+        gl_lane_unbind_but_tail(lanes, lane);
+    }
+    else if (lanes != NULL) {
+        gl_lane_unbind(lanes, lane);
     }
     else {
-        core->lane = NULL; /* leaked: somebody holds its frames */
-        core->chunk = NULL;
+        gl_lane_unbind_closed(lane);
     }
+    core->chunk = NULL;
 }

@@ -31,6 +31,8 @@ static _Thread_local gl_thread *thread_hint GL_TLS_MODEL;
 static size_t main_greenlet_count;
 
 static gl_thread *late_records;
+static size_t late_count;
+static size_t late_threshold = 1;
 
 static const char guard_name[] = "greenlane.thread";
 
@@ -111,34 +113,53 @@ guard_destructor(PyObject *guard)
     }
 }
 
-static bool
-thread_state_exists(uint64_t id)
+/* The record that hangs in a thread state's dictionary, or NULL. */
+static gl_thread *
+record_in(PyObject *thread_dict)
 {
-    PyThreadState *tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
-    while (tstate != NULL && tstate->id != id) {
-        tstate = PyThreadState_Next(tstate);
-    }
-    return tstate != NULL;
+    PyObject *guard = PyDict_GetItemString(thread_dict, guard_name); /* borrowed */
+    return guard != NULL ? PyCapsule_GetPointer(guard, guard_name) : NULL;
 }
 
 static void
 retire_late_records(void)
 {
-    gl_thread **link = &late_records;
-    while (*link != NULL) {
-        gl_thread *thread = *link;
-        if (thread->id != 0 && thread_state_exists(thread->id)) {
-            link = &thread->next_late;
+    PyThreadState *tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+    for (; tstate != NULL; tstate = PyThreadState_Next(tstate)) {
+        gl_thread *thread = tstate->dict != NULL ? record_in(tstate->dict) : NULL;
+        if (thread != NULL) {
+            thread->is_seen = true;
+        }
+    }
+    /* Take the list: retiring runs Python code, which may come here again. */
+    gl_thread *list = late_records;
+    late_records = NULL;
+    late_count = 0;
+    while (list != NULL) {
+        gl_thread *thread = list;
+        list = thread->next_late;
+        if (thread->id != 0 && thread->is_seen) {
+            thread->is_seen = false;
+            thread->next_late = late_records;
+            late_records = thread;
+            late_count++;
             continue;
         }
-        *link = thread->next_late;
         if (thread->id != 0) {
             retire(thread);
             /* The reference of a thread state that is gone; the guard goes with it. */
             Py_DECREF(thread->late_dict);
-            link = &late_records; /* that ran Python code */
         }
         gl_thread_release(thread); /* the list's count */
+    }
+    late_threshold = 2 * late_count + 1;
+}
+
+void
+gl_thread_refresh(gl_thread *thread)
+{
+    if (thread->is_late && thread->id != 0 && !gl_is_thread_of(thread, gl_tstate_get())) {
+        retire_late_records();
     }
 }
 
@@ -199,18 +220,19 @@ gl_thread_current(void)
         PyErr_NoMemory();
         return NULL;
     }
-    PyObject *guard = PyDict_GetItemString(thread_dict, guard_name); /* borrowed */
-    if (guard != NULL) {
-        thread = PyCapsule_GetPointer(guard, guard_name);
-    }
-    else {
-        retire_late_records();
+    thread = record_in(thread_dict);
+    if (thread == NULL) {
+        if (late_count >= late_threshold) {
+            retire_late_records();
+        }
         thread = enrol(thread_dict, tstate);
         if (thread != NULL && late) {
             gl_thread_retain(thread);
+            thread->is_late = true;
             thread->late_dict = thread_dict;
             thread->next_late = late_records;
             late_records = thread;
+            late_count++;
         }
     }
     if (thread != NULL) {

@@ -56,6 +56,9 @@ check_thread(gl_thread *thread, PyGreenlet *greenlet)
     if (GL_LIKELY(owner == thread)) {
         return true;
     }
+    if (owner != NULL) {
+        gl_thread_refresh(owner);
+    }
     if (owner == NULL) {
         PyErr_SetString(gl_module.error, "cannot switch to a garbage collected greenlet");
     }
@@ -71,6 +74,14 @@ check_thread(gl_thread *thread, PyGreenlet *greenlet)
     return false;
 }
 
+/* Is this the greenlet that is looking for the one that continues after its end? It counts as dead,
+ * though it may switch, in the lookup of `run`, and be switched back to. */
+static bool
+is_ending(gl_thread *thread, PyGreenlet *greenlet)
+{
+    return greenlet->pimpl->ending && greenlet == thread->current;
+}
+
 /* The greenlet that runs when somebody switches to `greenlet`: itself, or the nearest ancestor
  * that is not dead. Borrowed; NULL with greenlet.error. Runs Python code only on error. */
 static PyGreenlet *
@@ -80,7 +91,7 @@ resolve(gl_thread *thread, PyGreenlet *greenlet)
         return NULL;
     }
     PyGreenlet *target = greenlet;
-    while (target != NULL && target->pimpl->status == GL_DEAD) {
+    while (target != NULL && (target->pimpl->status == GL_DEAD || is_ending(thread, target))) {
         target = target->pimpl->parent;
     }
     if (target == NULL) {
@@ -467,6 +478,7 @@ finish(gl_thread *thread, PyObject *result)
         result = gl_error_take_value();
     }
     core->status = GL_DEAD;
+    core->ending = true;
     PyGreenlet *heir = (PyGreenlet *)Py_XNewRef((PyObject *)core->parent);
     while (heir != NULL) {
         PyGreenlet *target;
@@ -682,16 +694,33 @@ gl_kill(PyGreenlet *greenlet)
 {
     gl_core *core = greenlet->pimpl;
     gl_thread *thread = core->thread;
+    PyObject *exit = PyObject_CallFunction(
+        gl_module.greenlet_exit, "s", "Killing the greenlet because all references have vanished.");
+    if (exit == NULL) {
+        PyErr_WriteUnraisable((PyObject *)greenlet);
+        return;
+    }
+    if (!gl_is_suspended(core)) {
+        Py_DECREF(exit); /* making the exception ran Python code, which ended the greenlet */
+        return;
+    }
     PyGreenlet *parent = core->parent;
     core->parent = (PyGreenlet *)Py_NewRef((PyObject *)thread->current);
-    PyErr_SetString(gl_module.greenlet_exit,
-                    "Killing the greenlet because all references have vanished.");
+    gl_error_raise(exit);
     Py_INCREF(greenlet);
     PyObject *result = resume_any(thread, thread->tstate, greenlet, NULL);
     if (result == NULL) {
         PyErr_WriteUnraisable((PyObject *)greenlet);
     }
     Py_XDECREF(result);
+
+    /* Restore the parent, unless it has become a descendant meanwhile. */
+    for (const PyGreenlet *p = parent; p != NULL; p = p->pimpl->parent) {
+        if (p == greenlet) {
+            Py_DECREF(parent);
+            return;
+        }
+    }
     PyGreenlet *interim = core->parent;
     core->parent = parent;
     Py_XDECREF(interim);

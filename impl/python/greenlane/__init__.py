@@ -3,8 +3,6 @@
 A drop-in for the package ``greenlet``: the same names, the same behaviour.
 """
 
-from __future__ import annotations
-
 from greenlane._greenlet import (
     _C_API,
     CLOCKS_PER_SEC,
@@ -17,6 +15,14 @@ from greenlane._greenlet import (
     gettrace,
     greenlet,
     settrace,
+)
+
+# Not part of what `import *` gives.
+from greenlane._greenlet import (
+    enable_optional_cleanup as enable_optional_cleanup,
+)
+from greenlane._greenlet import (
+    get_clocks_used_doing_optional_cleanup as get_clocks_used_doing_optional_cleanup,
 )
 
 __all__ = [

@@ -257,6 +257,21 @@ gl_lane_unbind_closed(gl_lane *lane)
     }
 }
 
+void
+gl_lane_unbind_but_tail(gl_lane_pool *pool, gl_lane *lane)
+{
+    lane->bound--;
+    if (lane->is_shared) {
+        return; /* others go on with it, without a tail */
+    }
+    if (pool != NULL) {
+        pool->own_count--;
+    }
+    char *start = lane->low - GL_LANE_GUARD;
+    char *tail = (char *)((uintptr_t)lane / PAGE * PAGE);
+    (void)munmap(start, (size_t)(tail - start));
+}
+
 gl_slice *
 gl_slice_new(size_t size)
 {

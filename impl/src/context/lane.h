@@ -83,6 +83,10 @@ void gl_lane_unbind(gl_lane_pool *pool, gl_lane *lane);
  * gl_lane_unbind_closed. */
 void gl_lane_pool_close(gl_lane_pool *pool);
 
+/* Ends a tenancy whose tail must stay for ever; the rest goes back to the system. `pool` is NULL if
+ * it has been closed. Nobody may be running on the lane. */
+void gl_lane_unbind_but_tail(gl_lane_pool *pool, gl_lane *lane);
+
 /* gl_lane_unbind for a lane of a closed pool. Nobody may be running on it. */
 void gl_lane_unbind_closed(gl_lane *lane);
 

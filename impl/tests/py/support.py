@@ -14,7 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ParamSpec
 
@@ -27,15 +27,20 @@ P = ParamSpec("P")
 
 
 def run_script(
-    code: str, *, returncode: int = 0, timeout: float = 60
+    code: str,
+    *,
+    returncode: int = 0,
+    timeout: float = 60,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run Python code in a subprocess and check how it exits.
 
-    ``returncode`` is the expected one, negative for a signal; ``timeout`` is in seconds. Raises
+    ``returncode`` is the expected one, negative for a signal; ``timeout`` is in seconds;
+    ``environment`` is what to add to the environment. Raises
     AssertionError, with the output, if the process exits otherwise or is too slow.
     """
     command = [sys.executable, "-X", "faulthandler", "-W", "error", "-c", textwrap.dedent(code)]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    environment = {**os.environ, "PYTHONPATH": str(TESTS), **(environment or {})}
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=timeout, env=environment
