@@ -495,7 +495,7 @@ def test_flat(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(THREADED))
 @isolated
 def test_flat_with_threads(name: str) -> None:
-    count_mains = greenlane._greenlet.get_total_main_greenlets  # type: ignore[attr-defined]
+    count_mains = greenlane._greenlet.get_total_main_greenlets
     check_flat(THREADED[name], 200)
     assert count_mains() == 1
     memory, mappings = resident_kib(), mapping_count()
@@ -536,7 +536,7 @@ def abandon(round_: Callable[[list[greenlet]], None]) -> None:
     assert resident_kib() - memory < 1024
     assert mapping_count() - mappings < 16
     assert references()["the marker"] == counts["the marker"]
-    assert greenlane._greenlet.get_total_main_greenlets() == 1  # type: ignore[attr-defined]
+    assert greenlane._greenlet.get_total_main_greenlets() == 1
 
 
 @isolated
