@@ -4,6 +4,8 @@ from contextvars import Context
 from types import FrameType, TracebackType
 from typing import Any, TypeAlias, overload
 
+from typing_extensions import disjoint_base
+
 _Tracer: TypeAlias = Callable[[str, tuple[greenlet, greenlet]], object]
 
 _C_API: object
@@ -16,6 +18,7 @@ GREENLET_USE_TRACING: int
 class error(Exception): ...
 class GreenletExit(BaseException): ...
 
+@disjoint_base
 class greenlet:
     parent: greenlet | None
     run: Callable[..., Any]

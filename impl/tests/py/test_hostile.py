@@ -1,0 +1,222 @@
+"""Programs that once crashed greenlane, or could have: each made to hit one unguarded moment.
+
+Every test runs in a process of its own; what it asserts last is that the process is still sane.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from types import FrameType
+from typing import Any
+
+import pytest
+from greenlane import GreenletExit, getcurrent, greenlet, lanes
+from support import isolated, run_script
+
+
+def is_sane() -> bool:
+    """Greenlets still start, switch, end and come back."""
+    root = getcurrent()
+    child = greenlet(lambda value: root.switch(value + 1) + 1)
+    return child.switch(1) == 2 and child.switch(10) == 11 and child.dead
+
+
+@isolated
+def test_ending_greenlet_made_parent_of_its_own_parent() -> None:
+    """While the dying greenlet looks up its parent's run, it is not a candidate to continue."""
+    root = getcurrent()
+
+    class Heir(greenlet):
+        @property  # type: ignore[override]
+        def run(self) -> Any:
+            dying = getcurrent()
+            greenlet(lambda: None, dying).switch()
+            dying.parent = root
+            self.parent = dying
+            raise KeyError("no run")
+
+    heir = Heir()
+    with pytest.raises(KeyError, match="no run"):
+        greenlet(lambda: 42, heir).switch()
+    assert is_sane()
+
+
+@isolated
+def test_heir_that_is_over_before_it_was_found() -> None:
+    root = getcurrent()
+    lookups: list[int] = []
+
+    class Heir(greenlet):
+        @property  # type: ignore[override]
+        def run(self) -> Any:
+            lookups.append(1)
+            if len(lookups) == 1:
+                dying = getcurrent()
+                dying.parent = root
+                self.parent = dying
+                self.switch()
+            return lambda *_: None
+
+    heir = Heir()
+    dying = greenlet(lambda: 42, heir)
+    dying.switch()
+    assert (dying.dead, heir.dead) == (True, True)
+    assert is_sane()
+
+
+@isolated
+def test_greenlet_that_ends_while_its_exit_is_made() -> None:
+    """The constructor of GreenletExit may run code, and that may end the greenlet to be killed."""
+    root = getcurrent()
+    ended: list[bool] = []
+
+    def construct(*_: object) -> None:
+        victim = reference()
+        if victim is not None and not ended:
+            ended.append(True)
+            victim.switch()
+
+    victim = greenlet(root.switch)
+    victim.switch()
+    reference = weakref.ref(victim)
+    GreenletExit.__init__ = construct  # type: ignore[method-assign]
+    del victim
+    assert ended == [True]
+    assert reference() is None
+    assert is_sane()
+
+
+@isolated
+def test_collection_in_the_middle_of_a_kill() -> None:
+    """A collection may begin at any allocation, and its callbacks may switch to the victim."""
+    root = getcurrent()
+    victim = greenlet(root.switch)
+    victim.switch()
+    reference = weakref.ref(victim)
+    armed = [False]
+
+    def callback(*_: object) -> None:
+        found = reference() if armed[0] else None
+        if found is not None:
+            armed[0] = False
+            found.switch()
+
+    gc.collect()
+    gc.callbacks.append(callback)
+    gc.set_threshold(1)
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        armed[0] = True
+        del victim
+    gc.set_threshold(700)
+    gc.callbacks.remove(callback)
+    gc.collect()
+    assert reference() is None
+    assert is_sane()
+
+
+@isolated
+def test_killed_greenlet_becomes_its_former_parents_parent() -> None:
+    """Restoring the parent after a kill must not close a circle."""
+    root = getcurrent()
+    survivor: list[greenlet] = []
+    former = greenlet(root.switch)
+    former.switch()
+
+    def run() -> None:
+        try:
+            root.switch()
+        except GreenletExit:
+            former.parent = getcurrent()
+            survivor.append(getcurrent())
+
+    victim = greenlet(run, former)
+    victim.switch()
+    del victim
+    former.throw()
+    assert former.dead
+    survivor[0].switch()  # would not return if there were a circle
+    assert is_sane()
+
+
+@isolated
+def test_frames_outlive_greenlet_and_thread() -> None:
+    greenlets: list[greenlet] = []
+    frames: list[FrameType] = []
+
+    def run() -> None:
+        import sys
+
+        frames.append(sys._getframe())
+        parent = getcurrent().parent
+        assert parent is not None
+        max([0], key=lambda _: parent.switch())
+
+    def in_thread() -> None:
+        each = greenlet(run)
+        greenlets.append(each)
+        each.switch()
+
+    for limit in (1000, 0):
+        lanes.set_limit(limit)
+        for _ in range(3):
+            thread = threading.Thread(target=in_thread)
+            thread.start()
+            thread.join()
+    clutter = [bytes([255]) * size for size in range(100, 3000, 8)]
+    assert all(each.dead for each in greenlets)
+    greenlets.clear()
+    gc.collect()
+    assert [each.f_back for each in frames] == [None] * 6
+    assert [each.f_code.co_name for each in frames] == ["run"] * 6
+    assert len(clutter) > 0
+    assert is_sane()
+
+
+@isolated
+def test_generator_outlives_greenlet_and_thread() -> None:
+    """A generator that was running in an abandoned greenlet refers to nothing of its stack."""
+    generators: list[Any] = []
+    greenlets: list[greenlet] = []
+
+    def generate() -> Any:
+        parent = getcurrent().parent
+        assert parent is not None
+        parent.switch()
+        yield
+
+    def in_thread() -> None:
+        generator = generate()
+        generators.append(generator)
+        each = greenlet(lambda: next(generator))
+        greenlets.append(each)
+        each.switch()
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    thread.join()
+    assert greenlets[0].dead
+    greenlets.clear()
+    frame = generators[0].gi_frame
+    assert frame.f_back is None
+    assert frame.f_code.co_name == "generate"
+    assert is_sane()
+
+
+def test_unlimited_stack() -> None:
+    """With `ulimit -s unlimited` the interpreter takes its stack for terabytes."""
+    done = run_script(
+        """
+        import resource, subprocess, sys
+        hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+        if hard != resource.RLIM_INFINITY:
+            print("fine")
+        else:
+            resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
+            subprocess.run([sys.executable, "-c", "import greenlane; print('fine')"], check=True)
+        """
+    )
+    assert done.stdout == "fine\n"
