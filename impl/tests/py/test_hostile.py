@@ -29,8 +29,8 @@ def test_ending_greenlet_made_parent_of_its_own_parent() -> None:
     root = getcurrent()
 
     class Heir(greenlet):
-        @property  # type: ignore[override]
-        def run(self) -> Any:
+        @property
+        def run(self) -> Any:  # type: ignore[override]
             dying = getcurrent()
             greenlet(lambda: None, dying).switch()
             dying.parent = root
@@ -49,8 +49,8 @@ def test_heir_that_is_over_before_it_was_found() -> None:
     lookups: list[int] = []
 
     class Heir(greenlet):
-        @property  # type: ignore[override]
-        def run(self) -> Any:
+        @property
+        def run(self) -> Any:  # type: ignore[override]
             lookups.append(1)
             if len(lookups) == 1:
                 dying = getcurrent()
@@ -81,7 +81,7 @@ def test_greenlet_that_ends_while_its_exit_is_made() -> None:
     victim = greenlet(root.switch)
     victim.switch()
     reference = weakref.ref(victim)
-    GreenletExit.__init__ = construct  # type: ignore[method-assign]
+    GreenletExit.__init__ = construct  # type: ignore
     del victim
     assert ended == [True]
     assert reference() is None
