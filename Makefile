@@ -3,12 +3,12 @@
 #   make report   builds greenlane, checks and measures it beside greenlet, writes reports/
 #   make test     passes the tests
 #
-# PYTHON=python3.12 make report   chooses the interpreter; by default the first CPython 3.11-3.13
-#                                 among python3, python3.13, python3.12, python3.11
+# PYTHON=python3.12 make report   chooses the interpreter; by default the first CPython 3.10-3.15
+#                                 among python3, python3.15, python3.14 and so on
 
 SUPPORTED = import sys; sys.exit(not (sys.implementation.name == "cpython" \
-            and (3, 11) <= sys.version_info[:2] <= (3, 13)))
-PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,\
+            and (3, 10) <= sys.version_info[:2] <= (3, 15)))
+PYTHON ?= $(firstword $(foreach p,python3 python3.15 python3.14 python3.13 python3.12 python3.11 python3.10,\
             $(shell $(p) -c '$(SUPPORTED)' 2>/dev/null && echo $(p))))
 TOX = .venv/bin/python -m tox
 
@@ -23,7 +23,7 @@ test: .venv/tox.stamp
 	$(TOX) run -m test
 
 .venv/tox.stamp: Makefile
-	@test -n "$(PYTHON)" || { echo "make: no CPython 3.11, 3.12 or 3.13 found." \
+	@test -n "$(PYTHON)" || { echo "make: no CPython from 3.10 to 3.15 found." \
 	  "Install one, or name it: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet 'tox>=4.23'

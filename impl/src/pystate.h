@@ -50,6 +50,8 @@
 #if PY_VERSION_HEX >= 0x030B0000
 #define Py_BUILD_CORE /* the layout of frames is internal */
 #include <internal/pycore_frame.h>
+#else
+#include <frameobject.h>
 #endif
 #if PY_VERSION_HEX >= 0x030E0000
 #include <internal/pycore_interpframe_structs.h>
@@ -345,8 +347,19 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *ch
 static inline bool
 gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved)
 {
-    (void)saved;
     (void)moved;
+    if (_Py_IsFinalizing()) {
+        return true;
+    }
+    /* Frames are objects in this version. The C function that runs one owns a reference to it,
+     * which it will not drop any more; generators own theirs. This may run Python code. */
+    PyFrameObject *back;
+    for (PyFrameObject *frame = saved->frame; frame != NULL; frame = back) {
+        back = frame->f_back;
+        if (frame->f_gen == NULL) {
+            Py_DECREF(frame);
+        }
+    }
     return true;
 }
 

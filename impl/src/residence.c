@@ -273,11 +273,12 @@ gl_abandon(PyGreenlet *greenlet)
     gl_core *core = greenlet->pimpl;
     gl_displacement moved;
     const gl_suspension *suspension = suspension_of(core, &moved);
-    bool stack_is_free = gl_pystate_abandon(&suspension->pystate, &moved);
-    core->status = GL_DEAD;
+    gl_slice *slice = core->slice;
+    core->status = GL_DEAD; /* before anything that may run Python code */
     core->suspension = NULL;
-    free(core->slice);
     core->slice = NULL;
+    bool stack_is_free = gl_pystate_abandon(&suspension->pystate, &moved);
+    free(slice);
     if (stack_is_free) {
         gl_leave(core);
         return;

@@ -6,6 +6,7 @@ Every test runs in a process of its own; what it asserts last is that the proces
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import weakref
 from types import FrameType
@@ -148,8 +149,6 @@ def test_frames_outlive_greenlet_and_thread() -> None:
     frames: list[FrameType] = []
 
     def run() -> None:
-        import sys
-
         frames.append(sys._getframe())
         parent = getcurrent().parent
         assert parent is not None
@@ -201,7 +200,9 @@ def test_generator_outlives_greenlet_and_thread() -> None:
     assert greenlets[0].dead
     greenlets.clear()
     frame = generators[0].gi_frame
-    assert frame.f_back is None
+    # In CPython 3.10 frames are objects, and this one keeps its caller's.
+    callers = [] if frame.f_back is None else [frame.f_back.f_code.co_name]
+    assert callers == ([] if sys.version_info >= (3, 11) else ["<lambda>"])
     assert frame.f_code.co_name == "generate"
     assert is_sane()
 

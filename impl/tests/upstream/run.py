@@ -1,0 +1,99 @@
+"""Run the tests in greenlet's own wheel on greenlane.
+
+    python impl/tests/upstream/run.py              all tests but the excluded ones
+    python impl/tests/upstream/run.py test_gc      those whose name contains a word
+
+Needs greenlane, greenlet, psutil and objgraph installed. Exits with 0 if all tests pass, 1 if one
+fails, 2 if an exclusion names no test. The tests are run from where the wheel was installed; none
+of them is part of this repository.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import unittest
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+ALIAS = Path(__file__).resolve().parent / "alias"
+
+#: Tests that are not run, each with the reason.
+EXCLUDED = {
+    "test_greenlet.TestBrokenGreenlets.test_failed_to_initialstub": (
+        "makes greenlet's own stack switch fail, through a class made for that"
+    ),
+    "test_greenlet.TestBrokenGreenlets.test_failed_to_switch_into_running": (
+        "makes greenlet's own stack switch fail, through a class made for that"
+    ),
+    "test_greenlet.TestBrokenGreenlets.test_failed_to_slp_switch_into_running": (
+        "makes greenlet's own stack switch fail, through a class made for that"
+    ),
+    "test_gc.TestGC.test_finalizer_crash": (
+        "demands that a suspended greenlet in a reference cycle leaks; ours is collected"
+    ),
+    "test_leaks.TestLeaks.test_issue251_issue252_need_to_collect_in_background": (
+        "demands a leak of greenlets whose thread exits; ours are killed"
+    ),
+    "test_leaks.TestLeaks.test_issue251_issue252_need_to_collect_in_background_cleanup_disabled": (
+        "demands a leak of greenlets whose thread exits; ours are killed"
+    ),
+    "test_leaks.TestLeaks.test_issue251_issue252_explicit_reference_not_collectable": (
+        "demands a leak of greenlets whose thread exits; ours are killed"
+    ),
+}
+
+
+def tests_in(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
+    """Walk a tree of suites."""
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from tests_in(test)
+        else:
+            yield test
+
+
+def run(words: list[str]) -> int:
+    """Run the tests in this process, which has the alias on its path."""
+    greenlet = import_module("greenlet")
+    directory = import_module("greenlet.tests").__path__[0]
+    top = str(Path(directory).parent.parent)
+    found = {
+        test.id().removeprefix("greenlet.tests."): test
+        for test in tests_in(unittest.TestLoader().discover(directory, top_level_dir=top))
+    }
+    unknown = EXCLUDED.keys() - found.keys()
+    if unknown:
+        print("excluded, but there is no such test:", *sorted(unknown), file=sys.stderr)
+        return 2
+    chosen = unittest.TestSuite(
+        test
+        for name, test in found.items()
+        if name not in EXCLUDED and (not words or any(word in name for word in words))
+    )
+    print(f"{chosen.countTestCases()} of {len(found)} tests of greenlet {greenlet.__version__}")
+    for name, reason in EXCLUDED.items():
+        print(f"  not run: {name}: {reason}")
+    outcome = unittest.TextTestRunner(verbosity=1).run(chosen)
+    if outcome.testsRun == 0:
+        print("no test has such a name", file=sys.stderr)
+        return 2
+    return 0 if outcome.wasSuccessful() else 1
+
+
+def main() -> int:
+    """Run the command line: again with the alias on the path, if it is not there yet."""
+    path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if str(ALIAS) not in path:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ALIAS), *filter(None, path)]),
+        }
+        return subprocess.run([sys.executable, *sys.argv], env=environment, check=False).returncode
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
