@@ -68,6 +68,17 @@ def test_an_older_result_survives_a_refused_run(
 
 
 @pytest.mark.usefixtures("fakes")
+def test_a_module_that_exits_when_imported_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "bench.jsonl"
+    assert main(["run", "--impl", "exiting", "--output", str(output)]) == EXIT_IMPLEMENTATION
+    line = error_of(capsys)
+    assert "exiting cannot be imported" in line and "ended with exit code 0" in line
+    assert not output.exists()
+
+
+@pytest.mark.usefixtures("fakes")
 def test_a_run_with_a_crash_shows_it_and_exits_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,11 +122,17 @@ def test_python_dash_m_is_the_command() -> None:
     assert "examples:" in done.stdout and "exit codes:" in done.stdout
 
 
+@pytest.mark.usefixtures("fakes")
 def test_the_suites_run_under_plain_pytest_and_refuse_an_unknown_module() -> None:
     command = [sys.executable, "-m", "pytest", "-q", str(SUITES_FOLDER / "bench_getcurrent.py")]
     good = subprocess.run([*command, "--greenlet-impl=greenlet"], capture_output=True, text=True)
     assert good.returncode == EXIT_OK, good.stdout + good.stderr
     assert "1 passed" in good.stdout
+    exits = subprocess.run([*command, "--greenlet-impl=exiting"], capture_output=True, text=True)
+    assert exits.returncode == EXIT_IMPLEMENTATION
+    assert exits.stderr.strip().splitlines() == [
+        "ERROR: --greenlet-impl exiting: importing it exits Python with 0"
+    ]
     bad = subprocess.run([*command, "--greenlet-impl=nosuch"], capture_output=True, text=True)
     assert bad.returncode == EXIT_IMPLEMENTATION
     assert bad.stderr.strip().splitlines() == [

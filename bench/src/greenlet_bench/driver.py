@@ -36,12 +36,16 @@ SUITES_FOLDER = Path(__file__).parent / "suites"
 SLOW_SUITES = {"memory": 3}
 """Suites that are slow and hardly vary: the most rounds that they get."""
 
-_PROBE = """
+_ANSWER = "greenlet-bench probe: "
+"""Marks the probe's answer among whatever else a module prints."""
+
+_PROBE = f"""
 import importlib, json, sys
 module = importlib.import_module(sys.argv[1])
 missing = [n for n in ("greenlet", "getcurrent", "GreenletExit") if not hasattr(module, n)]
 version = getattr(module, "__version__", None)
-print(json.dumps({"version": version and str(version), "missing": missing}))
+answer = json.dumps({{"version": version and str(version), "missing": missing}})
+print("\\n{_ANSWER}" + answer, flush=True)
 """
 
 
@@ -106,16 +110,22 @@ def probe(target: Target) -> dict[str, Any]:
     name = target.module
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _PROBE, name], capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", _PROBE, name],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
         )
     except subprocess.TimeoutExpired:
         raise ImplementationError(f"importing {name} takes more than a minute") from None
-    if done.returncode:
+    answers = [line for line in done.stdout.splitlines() if line.startswith(_ANSWER)]
+    if done.returncode or not answers:  # a module that exits may well do so with code 0
         last = (done.stderr.strip().splitlines() or [_ending(done.returncode)])[-1]
         raise ImplementationError(
             f"implementation {name} cannot be imported by this Python: {last}"
         )
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = json.loads(answers[-1].removeprefix(_ANSWER))
     if found["missing"]:
         missing = ", ".join(found["missing"])
         raise ImplementationError(f"module {name} is not a greenlet: it has no {missing}")
@@ -142,7 +152,7 @@ def _ending(returncode: int) -> str:
             return f"killed by {signal.Signals(-returncode).name}"
         except ValueError:
             return f"killed by signal {-returncode}"
-    return f"ended with exit code {returncode}"
+    return f"the process ended with exit code {returncode}"
 
 
 def _read_record(path: Path) -> list[dict[str, Any]]:

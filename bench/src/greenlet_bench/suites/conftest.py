@@ -58,6 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
         module = importlib.import_module(name)
     except ImportError as error:
         raise pytest.UsageError(f"--greenlet-impl {name}: {error}") from None
+    except SystemExit as error:
+        raise pytest.UsageError(
+            f"--greenlet-impl {name}: importing it exits Python with {error.code!r}"
+        ) from None
     config.stash[IMPLEMENTATION] = module
     cpu = config.getoption("--bench-cpu")
     if cpu is not None:
