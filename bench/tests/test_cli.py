@@ -37,6 +37,7 @@ def error_of(capsys: pytest.CaptureFixture[str]) -> str:
         (["run", "--impl", "greenlet", "--impl", "greenlet"], EXIT_USAGE, "same label"),
         (["run", "--impl", "greenlet", "--baseline", "greenlet=x"], EXIT_USAGE, "same label"),
         (["run", "--impl", "greenlet", "--output", "no/such/x"], EXIT_USAGE, "does not exist"),
+        (["run", "--impl", "greenlet", "--output", "."], EXIT_USAGE, "not a file"),
         (["report"], EXIT_USAGE, "nothing to report"),
         (["report", "--bench", "missing.jsonl"], EXIT_INPUT, "missing.jsonl"),
         (["report", "--conformance", "missing.jsonl"], EXIT_INPUT, "missing.jsonl"),

@@ -158,6 +158,9 @@ def _run(options: argparse.Namespace) -> int:
     if not options.output.parent.is_dir():
         raise BenchError(f"cannot write {options.output}: its folder does not exist")
 
+    if options.output.exists() and not options.output.is_file():
+        raise BenchError(f"cannot write {options.output}: it is not a file; name one in a folder")
+
     progress = Progress()
     driver = Driver(select(options.suite), targets, settings)
     try:

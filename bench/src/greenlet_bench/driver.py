@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -197,7 +198,8 @@ class Driver:
         except OSError as error:
             raise BenchError(f"cannot write {output}: {error.strerror}") from None
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):  # such as a folder of that name, which was refused above
+                partial.unlink()
         return not self._broken
 
     def _write_head(
