@@ -109,6 +109,20 @@ def test_report_exits_1_when_a_run_is_cut_short(
     assert main(arguments) == EXIT_OK
 
 
+def test_an_input_given_to_the_wrong_option_is_told_where_it_belongs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_lines(tmp_path / "run.jsonl", conformance_lines())
+    bench = write_lines(tmp_path / "bench.jsonl", bench_lines())
+    for command in (["report", "--bench", str(run)], ["show", str(run)]):
+        assert main(command) == EXIT_INPUT
+        line = error_of(capsys)
+        assert "looks like a conformance run" in line and f"--conformance {run}" in line
+    assert main(["report", "--conformance", str(bench)]) == EXIT_INPUT
+    line = error_of(capsys)
+    assert "looks like a benchmark result" in line and f"--bench {bench}" in line
+
+
 def test_list_names_every_suite(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == EXIT_OK
     shown = capsys.readouterr().out

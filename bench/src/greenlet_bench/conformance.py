@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from greenlet_bench.errors import InputError
-from greenlet_bench.results import read_json_lines
+from greenlet_bench.results import CONFORMANCE, read_json_lines
 
 WORST_FIRST = ("CRASH", "TIMEOUT", "FAIL", "XPASS", "XFAIL", "UNSUPPORTED", "PASS")
 NOT_RUN = "NOT RUN"
@@ -96,7 +96,7 @@ class Run:
 
 def read(path: Path) -> Run:
     """Read a run, also one that is cut short. Raises InputError if missing or garbled."""
-    what = "conformance run"
+    what = CONFORMANCE
     objects, cut = read_json_lines(path, what)
     try:
         clauses = {

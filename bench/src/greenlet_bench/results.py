@@ -25,6 +25,11 @@ from greenlet_bench.errors import InputError
 
 SCHEMA = 1
 
+BENCH = "benchmark result"
+CONFORMANCE = "conformance run"
+OPTIONS = {BENCH: "--bench", CONFORMANCE: "--conformance"}
+"""The kinds of input, and the option of `report` that each belongs to."""
+
 OK = "OK"
 FAIL = "FAIL"
 """The implementation raised, or did not do the work."""
@@ -73,7 +78,8 @@ class Results:
 def read_json_lines(path: Path, what: str) -> tuple[list[dict[str, Any]], bool]:
     """The objects of a JSON lines file, and whether its last line is cut short.
 
-    Raises InputError if the file is missing, empty or garbled.
+    `what` is BENCH or CONFORMANCE. Raises InputError if the file is missing, empty, garbled, or of
+    the other kind.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -97,12 +103,20 @@ def read_json_lines(path: Path, what: str) -> tuple[list[dict[str, Any]], bool]:
     head = objects[0]
     if head["kind"] != "header" or head.get("schema") != SCHEMA:
         raise InputError(f"{path} does not start with the header of a {what}, schema {SCHEMA}")
+    looks = (
+        BENCH if "implementations" in head else CONFORMANCE if "implementation" in head else what
+    )
+    if looks != what:
+        raise InputError(
+            f"{path} looks like a {looks}, not a {what}: give it to greenlet-bench report as"
+            f" {OPTIONS[looks]} {path}"
+        )
     return objects, False
 
 
 def read(path: Path) -> Results:
     """Read a result file. Raises InputError if it is missing, garbled or cut short."""
-    what = "benchmark result"
+    what = BENCH
     objects, cut = read_json_lines(path, what)
     if cut or objects[-1]["kind"] != "footer":
         raise InputError(f"{path} is cut short: it has no footer; run greenlet-bench run again")
