@@ -11,20 +11,23 @@ SUPPORTED = import sys; sys.exit(not (sys.implementation.name == "cpython" \
 PYTHON ?= $(firstword $(foreach p,python3 python3.15 python3.14 python3.13 python3.12 python3.11 python3.10,\
             $(shell $(p) -c '$(SUPPORTED)' 2>/dev/null && echo $(p))))
 TOX = .venv/bin/python -m tox
+# One stamp for each interpreter: another PYTHON makes another environment.
+STAMP = .venv/made-by$(subst /,-,$(PYTHON))
 
 .PHONY: report test clean
 
-report: .venv/tox.stamp
+report: $(STAMP)
 	rm -rf reports
 	$(TOX) run -m report
 	@echo "Open reports/index.html, or read reports/report.md."
 
-test: .venv/tox.stamp
+test: $(STAMP)
 	$(TOX) run -m test
 
-.venv/tox.stamp: Makefile
-	@test -n "$(PYTHON)" || { echo "make: no CPython from 3.10 to 3.15 found." \
-	  "Install one, or name it: make PYTHON=/path/to/python3.13" >&2; exit 1; }
+$(STAMP): Makefile
+	@$(or $(PYTHON),false) -c '$(SUPPORTED)' 2>/dev/null || { echo "make: '$(PYTHON)' is not a" \
+	  "CPython from 3.10 to 3.15. Install one, or name it: make PYTHON=/path/to/python3.13" >&2; \
+	  exit 1; }
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet 'tox>=4.23'
 	touch $@

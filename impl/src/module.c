@@ -252,7 +252,7 @@ read_lane_limit(void)
 {
     gl_module.lane_limit = 1000;
     const char *text = getenv("GREENLANE_LANES");
-    if (text == NULL) {
+    if (text == NULL || *text == '\0') {
         return true;
     }
     char *end;

@@ -173,7 +173,7 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
         return NULL;
     }
     thread->references = 1; /* dropped by retire() */
-    thread->lanes = (gl_lane_pool)GL_LANE_POOL_INIT(gl_module.lane_limit);
+    gl_lane_pool_open(&thread->lanes, gl_module.lane_limit);
     PyGreenlet *main = gl_new_main(thread);
     if (main == NULL) {
         gl_thread_release(thread);

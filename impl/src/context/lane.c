@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #define PAGE ((size_t)4096)
 #define CACHE_LINE ((size_t)64)
@@ -48,6 +49,10 @@
 #define MAX_IDLE_LANES ((size_t)1000)
 
 #define TRIM_SHARED_EVERY 64
+
+/* So many shared lanes are made when so many tenants have a lane of their own. */
+#define RESERVED 2
+#define RESERVE_AT 8
 
 /* What a trimmed lane keeps of its stack: what most greenlets use. */
 #define TRIMMED_STACK ((size_t)32 << 10)
@@ -118,6 +123,25 @@ make_lane(gl_lane_pool *pool)
     return lane;
 }
 
+void
+gl_lane_pool_open(gl_lane_pool *pool, size_t limit)
+{
+    *pool = (gl_lane_pool){.limit = limit, .shared_limit = GL_SHARED_LANES};
+    struct rlimit space;
+    if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY) {
+        return;
+    }
+    /* A quarter of it for lanes of one tenant, an eighth for shared ones: the program needs the
+     * rest. */
+    size_t lanes = space.rlim_cur / STRIDE;
+    if (pool->limit > lanes / 4) {
+        pool->limit = lanes / 4;
+    }
+    if (pool->shared_limit > lanes / 8 + 1) {
+        pool->shared_limit = (unsigned)(lanes / 8 + 1);
+    }
+}
+
 /* A lane that nobody is bound to, or NULL. */
 static gl_lane *
 acquire(gl_lane_pool *pool)
@@ -133,38 +157,62 @@ acquire(gl_lane_pool *pool)
     return lane;
 }
 
+/* Makes a shared lane. */
+static gl_lane *
+acquire_shared(gl_lane_pool *pool)
+{
+    gl_lane *lane = acquire(pool);
+    if (lane != NULL) {
+        lane->is_shared = true;
+    }
+    else {
+        pool->shared_refused = true;
+    }
+    return lane;
+}
+
 /* The next shared lane, or NULL if there is none and none can be made. */
 static gl_lane *
-share(gl_lane_pool *pool, const gl_lane *standing)
+share(gl_lane_pool *pool, gl_lane *standing)
 {
-    const gl_lane *avoided = NULL;
-    for (unsigned attempt = 0; attempt < GL_SHARED_LANES; attempt++) {
-        pool->next_shared = (pool->next_shared + 1) % GL_SHARED_LANES;
+    bool standing_is_shared = false;
+    pool->shared_refused = pool->shared_refused && pool->shared[0] != NULL;
+    for (unsigned attempt = 0; attempt < pool->shared_limit; attempt++) {
+        pool->next_shared = (pool->next_shared + 1) % pool->shared_limit;
         gl_lane **place = &pool->shared[pool->next_shared];
-        if (*place == NULL) {
-            *place = acquire(pool);
-            if (*place != NULL) {
-                (*place)->is_shared = true;
-            }
+        if (*place == NULL && !pool->shared_refused) {
+            *place = acquire_shared(pool);
         }
         if (*place != NULL && *place != standing) {
             return *place;
         }
-        if (*place != NULL) {
-            avoided = *place;
-        }
+        standing_is_shared |= *place != NULL;
     }
-    return (gl_lane *)avoided;
+    return standing_is_shared ? standing : NULL;
 }
 
 gl_lane *
-gl_lane_bind(gl_lane_pool *pool, const gl_lane *standing)
+gl_lane_bind(gl_lane_pool *pool, gl_lane *standing)
 {
-    gl_lane *lane = pool->own_count < pool->limit ? acquire(pool) : NULL;
-    if (lane != NULL) {
-        pool->own_count++;
+    gl_lane *lane = NULL;
+    if (pool->own_count < pool->limit) {
+        lane = acquire(pool);
+        if (lane != NULL) {
+            pool->own_count++;
+        }
+        else {
+            pool->limit = pool->own_count;
+        }
     }
-    else {
+    if (pool->own_count == RESERVE_AT) {
+        /* Where address space is scarce, those with a lane of their own would leave none. */
+        for (unsigned i = 0; i < RESERVED && i < pool->shared_limit && !pool->shared_refused; i++) {
+            if (pool->shared[i] == NULL) {
+                pool->shared[i] = acquire_shared(pool);
+            }
+        }
+    }
+    if (lane == NULL) {
         lane = share(pool, standing);
     }
     if (lane != NULL) {
@@ -342,5 +390,5 @@ gl_lane_pool_close(gl_lane_pool *pool)
     if (pool->fresh != pool->fresh_end) {
         munmap(pool->fresh, (size_t)(pool->fresh_end - pool->fresh));
     }
-    *pool = (gl_lane_pool)GL_LANE_POOL_INIT(pool->limit);
+    *pool = (gl_lane_pool){.limit = 0};
 }

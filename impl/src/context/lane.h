@@ -57,8 +57,10 @@ typedef struct gl_lane_pool {
     size_t limit;                     /* how many tenants may have a lane of their own */
     size_t own_count;                 /* how many have */
     gl_lane *shared[GL_SHARED_LANES]; /* lanes for all others; NULL: not made yet */
+    unsigned shared_limit;            /* how many to make */
     unsigned next_shared;             /* the one to bind to next */
     unsigned shared_left;             /* how often the last tenant of one left */
+    bool shared_refused;              /* did the system refuse to make one? */
     gl_lane **idle;                   /* lanes handed back, the warmest last */
     size_t idle_count;                /* how many of them */
     size_t idle_capacity;             /* how many fit in `idle` */
@@ -67,13 +69,15 @@ typedef struct gl_lane_pool {
     char *fresh_end; /*   whole lanes between these two addresses */
 } gl_lane_pool;
 
-/* A pool starts as all zeros but for its limit. */
-#define GL_LANE_POOL_INIT(lanes) {.limit = (lanes)}
+/* Opens a pool in which `limit` tenants have a lane of their own; fewer where the process may not
+ * have much address space. */
+void gl_lane_pool_open(gl_lane_pool *pool, size_t limit);
 
 /* Binds a new tenant to a lane: one of its own, or, past the limit or when the system refuses
- * memory, a shared one, if possible not `standing`, the one that the caller runs on. The contents
- * are undefined, and the occupant is unchanged. NULL when there is no lane to be had. */
-gl_lane *gl_lane_bind(gl_lane_pool *pool, const gl_lane *standing);
+ * memory (which lowers the limit to what there is), a shared one, if possible not `standing`, the
+ * one that the caller runs on. The contents are undefined, and the occupant is unchanged. NULL when
+ * there is no lane to be had. */
+gl_lane *gl_lane_bind(gl_lane_pool *pool, gl_lane *standing);
 
 /* Ends a tenancy. The last tenant hands the lane back; it may still be running on it, provided that
  * it leaves before anything else is bound. Never fails. */

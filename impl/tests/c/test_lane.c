@@ -44,7 +44,8 @@ resident_pages(gl_lane *lane)
 static void
 test_memory_is_usable_and_guarded(void)
 {
-    gl_lane_pool pool = GL_LANE_POOL_INIT(1000000);
+    gl_lane_pool pool;
+    gl_lane_pool_open(&pool, 1000000);
     gl_lane *lane = gl_lane_bind(&pool, NULL);
     CHECK(lane != NULL);
     size_t tail_size;
@@ -66,7 +67,8 @@ static void
 test_lanes_do_not_overlap(void)
 {
     static gl_lane *lanes[MANY];
-    gl_lane_pool pool = GL_LANE_POOL_INIT(1000000);
+    gl_lane_pool pool;
+    gl_lane_pool_open(&pool, 1000000);
     for (int i = 0; i < MANY; i++) {
         lanes[i] = gl_lane_bind(&pool, NULL);
         CHECK(lanes[i] != NULL);
@@ -87,7 +89,8 @@ test_lanes_do_not_overlap(void)
 static void
 test_the_lane_last_released_is_reused_first(void)
 {
-    gl_lane_pool pool = GL_LANE_POOL_INIT(1000000);
+    gl_lane_pool pool;
+    gl_lane_pool_open(&pool, 1000000);
     gl_lane *first = gl_lane_bind(&pool, NULL);
     gl_lane *second = gl_lane_bind(&pool, NULL);
     gl_lane_unbind(&pool, first);
@@ -103,7 +106,8 @@ static void
 test_idle_lanes_do_not_keep_deep_stacks(void)
 {
     static gl_lane *lanes[MANY];
-    gl_lane_pool pool = GL_LANE_POOL_INIT(1000000);
+    gl_lane_pool pool;
+    gl_lane_pool_open(&pool, 1000000);
     for (int i = 0; i < MANY; i++) {
         lanes[i] = gl_lane_bind(&pool, NULL);
         size_t deep = (size_t)1 << 20;
@@ -127,7 +131,8 @@ test_refused_memory_is_null_and_the_pool_goes_on(void)
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        gl_lane_pool pool = GL_LANE_POOL_INIT(1000000);
+        gl_lane_pool pool;
+        gl_lane_pool_open(&pool, 1000000);
         gl_lane *kept = gl_lane_bind(&pool, NULL);
         CHECK(kept != NULL);
         /* From here on no mapping can be made; what is left of the slab still serves, in the end as
@@ -154,7 +159,8 @@ test_lanes_are_shared_past_the_limit(void)
 {
     enum { OWN = 5, TENANTS = 100 };
     static gl_lane *lanes[TENANTS];
-    gl_lane_pool pool = GL_LANE_POOL_INIT(OWN);
+    gl_lane_pool pool;
+    gl_lane_pool_open(&pool, OWN);
     for (int i = 0; i < TENANTS; i++) {
         lanes[i] = gl_lane_bind(&pool, i > 0 ? lanes[i - 1] : NULL);
         CHECK(lanes[i] != NULL);
@@ -202,7 +208,8 @@ static void
 test_exchange(void)
 {
     enum { TENANTS = 40, ROUNDS = 2000, LARGEST = 5000 };
-    gl_lane_pool pool = GL_LANE_POOL_INIT(0);
+    gl_lane_pool pool;
+    gl_lane_pool_open(&pool, 0);
     gl_lane *lane = gl_lane_bind(&pool, NULL);
     char *top = gl_lane_top(lane);
     gl_slice *slices[TENANTS];

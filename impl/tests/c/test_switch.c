@@ -25,7 +25,7 @@ typedef struct {
     uint64_t switches;
 } context;
 
-static gl_lane_pool pool = GL_LANE_POOL_INIT(100);
+static gl_lane_pool pool;
 static context contexts[CONTEXTS];
 static int current;
 static long steps;
@@ -186,6 +186,7 @@ test_backtrace_ends(void)
 int
 main(void)
 {
+    gl_lane_pool_open(&pool, 100);
     test_random_walk();
     test_order();
     test_backtrace_ends();

@@ -23,12 +23,17 @@ def test_status_counts() -> None:
     assert done.stdout.split() == ["5", "5", "0", "8", "15"]
 
 
+def test_empty_means_unset() -> None:
+    done = run_script(SUSPEND, environment={"GREENLANE_LANES": ""})
+    assert done.stdout.split()[:2] == ["1000", "20"]
+
+
 def test_without_lanes_of_their_own() -> None:
     done = run_script(SUSPEND, environment={"GREENLANE_LANES": "0"})
     assert done.stdout.split() == ["0", "0", "0", "8", "20"]
 
 
-@pytest.mark.parametrize("value", ["", "many", "-1", "1000001", "5 lanes"])
+@pytest.mark.parametrize("value", ["many", "-1", "1000001", "5 lanes"])
 def test_environment_is_checked(value: str) -> None:
     done = run_script("import greenlane", environment={"GREENLANE_LANES": value}, returncode=1)
     assert done.stderr.splitlines()[-1] == (
@@ -109,3 +114,24 @@ print("as ever")
         environment={"GREENLANE_LANES": "2"},
     )
     assert done.stdout == "as ever\n"
+
+
+@pytest.mark.parametrize("mebibytes", [200, 500, 1000])
+def test_little_address_space(mebibytes: int) -> None:
+    """Under a limit on address space lanes are shared from early on, and there is room to work."""
+    done = run_script(
+        f"""
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, ({mebibytes} << 20, resource.RLIM_INFINITY))
+        import greenlane
+        from greenlane import lanes
+        root = greenlane.getcurrent()
+        greenlets = [greenlane.greenlet(lambda value: root.switch(value)) for _ in range(3000)]
+        assert [each.switch(value) for value, each in enumerate(greenlets)] == list(range(3000))
+        print(lanes.status().own <= {mebibytes} // 32, lanes.status().sharing > 2900)
+        for each in greenlets:
+            each.switch()
+        assert all(each.dead for each in greenlets)
+        """
+    )
+    assert done.stdout == "True True\n"
