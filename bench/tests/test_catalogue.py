@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -22,6 +23,14 @@ def test_ids_are_unique_and_units_say_what_one_value_is() -> None:
     benchmarks = catalogue()
     assert len({benchmark.id for benchmark in benchmarks}) == len(benchmarks)
     assert all(benchmark.unit.startswith(("ns per ", "bytes per ")) for benchmark in benchmarks)
+
+
+def test_the_example_of_the_readme_is_a_real_benchmark() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    folder = Path(greenlet_bench.suites.__file__).parent
+    source = (folder / "bench_getcurrent.py").read_text(encoding="utf-8")
+    function = source[source.index("@benchmark") :]
+    assert indent(function, "    ") in readme
 
 
 def test_selecting_by_suite_id_and_pattern() -> None:

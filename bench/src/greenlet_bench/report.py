@@ -270,8 +270,10 @@ def _environment(*, html: bool) -> Environment:
         "markdown": _rendered,
         "cell": _table_cell,
         "number": table.number,
-        "times": table.times,
+        "figure": table.figure,
         "interval": table.interval,
+        "caveat": table.caveat,
+        "comparison": table.comparison,
         "measured": table.cell_text,
         "slug": lambda text: "".join(c if c.isalnum() else "-" for c in str(text).lower()),
     }

@@ -20,6 +20,16 @@ MIN_PAIRS = 6
 1/16, which is more than the 5% that a 95% interval may be wrong."""
 
 
+RESOLUTION = 4
+"""Digits after the point to which a ratio is told from 1: a difference of less than 0.00005 is
+far below what any machine's noise lets one measure."""
+
+
+def is_one(value: float) -> bool:
+    """Whether a ratio is 1, as far as ratios are told apart."""
+    return round(value, RESOLUTION) == 1
+
+
 @dataclass(frozen=True)
 class Ratio:
     """A ratio with its bootstrap interval; above 1 the implementation beats the baseline."""
@@ -31,8 +41,10 @@ class Ratio:
 
     @property
     def significant(self) -> bool:
-        """Whether the interval is known and leaves out 1."""
-        return self.low is not None and self.high is not None and not self.low <= 1 <= self.high
+        """Whether the interval is known and leaves out 1. An end that `is_one` includes it."""
+        if self.low is None or self.high is None or is_one(self.low) or is_one(self.high):
+            return False
+        return not self.low <= 1 <= self.high
 
 
 def geometric_mean(values: Sequence[float]) -> float:

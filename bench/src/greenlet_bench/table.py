@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from greenlet_bench.results import OK, Results
-from greenlet_bench.stats import Ratio
+from greenlet_bench.stats import RESOLUTION, Ratio
 from greenlet_bench.summary import Cell, Group, summarise
 
 
@@ -20,17 +20,45 @@ def times(value: float) -> str:
     return f"{value:.0f}x" if value >= 100 else f"{value:.1f}x" if value >= 10 else f"{value:.2f}x"
 
 
+def _beside_one(value: float) -> str:
+    """A ratio with the digits that tell it from 1, such as `0.998x`: `1.00x` only if it is 1."""
+    for digits in range(3, RESOLUTION + 1):
+        if round(value, digits - 1) != 1:
+            break
+        if round(value, digits) != 1:
+            return f"{value:.{digits}f}x"
+    return times(value)
+
+
+def figure(ratio: Ratio) -> str:
+    """The ratio itself. A significant one never reads `1.00x`."""
+    return _beside_one(ratio.value) if ratio.significant else times(ratio.value)
+
+
 def interval(ratio: Ratio) -> str:
-    """The 95% interval in brackets, or why there is none."""
+    """The 95% interval in brackets; empty if there are too few pairs for one.
+
+    An end reads `1.00x` only if it counts as 1, so that the interval never contradicts the caveat.
+    """
     if ratio.low is None or ratio.high is None:
+        return ""
+    return f"[{_beside_one(ratio.low)}, {_beside_one(ratio.high)}]"
+
+
+def caveat(ratio: Ratio) -> str:
+    """Why the ratio must not be relied on; empty if it is significant."""
+    if ratio.low is None:
         return "too few pairs for an interval"
-    return f"[{times(ratio.low)}, {times(ratio.high)}]"
+    return "" if ratio.significant else "not significant"
+
+
+def comparison(ratio: Ratio) -> str:
+    """The ratio, its interval and its caveat: `1.01x [0.99x, 1.02x] not significant`."""
+    return " ".join(filter(None, [figure(ratio), interval(ratio), caveat(ratio)]))
 
 
 def verdict(ratio: Ratio) -> str:
-    """What the ratio means: `faster`-neutral words, since it may be of bytes."""
-    if not ratio.significant:
-        return "not significant"
+    """What a significant ratio means: `faster`-neutral words, since it may be of bytes."""
     return "better" if ratio.value > 1 else "worse"
 
 
@@ -43,11 +71,7 @@ def cell_text(cell: Cell) -> str:
 
 
 def _comparison(ratio: Ratio | None) -> str:
-    if ratio is None:
-        return "-"
-    return f"{times(ratio.value)} {interval(ratio)}" + (
-        "" if ratio.significant else " not significant"
-    )
+    return "-" if ratio is None else comparison(ratio)
 
 
 def _lines(group: Group, labels: list[str], others: list[str]) -> list[list[str]]:
