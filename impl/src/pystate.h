@@ -4,8 +4,9 @@
  * profiler); the others describe the flow of control that is running: its innermost frame, how
  * deep it is, the memory its frames lie in, the exception it is handling, its context. A greenlet
  * switch exchanges the latter. Which they are differs by minor version; this file has one whole
- * block for each, to be read, checked against a release and replaced as a unit. Every block
- * defines the same names:
+ * block for each, to be read, checked against a release and replaced as a unit. What several
+ * versions build on stands before the blocks, what changed less often after them. What the rest of
+ * the extension uses:
  *
  *   gl_pybase            what the interpreter points to for as long as the greenlet lives: the
  *                        outermost exception item and, where there is one, the outermost cframe
@@ -384,84 +385,6 @@ gl_pystate_unhide(void *hidden)
     (void)hidden;
 }
 
-static inline bool
-gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
-{
-    (void)saved;
-    (void)chunk;
-    return false;
-}
-
-static inline int
-gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
-{
-    GL_VISIT(base->exc_item.exc_type);
-    GL_VISIT(base->exc_item.exc_value);
-    GL_VISIT(base->exc_item.exc_traceback);
-    return 0;
-}
-
-static inline void
-gl_pybase_clear(gl_pybase *base)
-{
-    Py_CLEAR(base->exc_item.exc_type);
-    Py_CLEAR(base->exc_item.exc_value);
-    Py_CLEAR(base->exc_item.exc_traceback);
-}
-
-static inline PyThreadState *
-gl_tstate_get(void)
-{
-    return _PyThreadState_UncheckedGet();
-}
-
-static inline bool
-gl_is_finalizing(void)
-{
-    return _Py_IsFinalizing();
-}
-
-typedef struct {
-    PyObject *type, *value, *traceback;
-} gl_error;
-
-static inline void
-gl_error_fetch(gl_error *error)
-{
-    PyErr_Fetch(&error->type, &error->value, &error->traceback);
-}
-
-static inline void
-gl_error_restore(gl_error *error)
-{
-    PyErr_Restore(error->type, error->value, error->traceback);
-}
-
-static inline void
-gl_error_drop(gl_error *error)
-{
-    Py_XDECREF(error->type);
-    Py_XDECREF(error->value);
-    Py_XDECREF(error->traceback);
-}
-
-static inline PyObject *
-gl_error_take_value(void)
-{
-    gl_error error;
-    PyErr_Fetch(&error.type, &error.value, &error.traceback);
-    PyErr_NormalizeException(&error.type, &error.value, &error.traceback);
-    Py_DECREF(error.type);
-    Py_XDECREF(error.traceback);
-    return error.value;
-}
-
-static inline void
-gl_error_raise(PyObject *exception)
-{
-    PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception, NULL);
-}
-
 static inline void
 gl_resurrect(PyObject *object, Py_ssize_t references)
 {
@@ -470,20 +393,6 @@ gl_resurrect(PyObject *object, Py_ssize_t references)
     _Py_RefTotal--;
 #endif
     Py_SET_REFCNT(object, references);
-}
-
-static inline void
-gl_enter_tracing(PyThreadState *tstate)
-{
-    tstate->tracing++;
-    tstate->cframe->use_tracing = 0;
-}
-
-static inline void
-gl_leave_tracing(PyThreadState *tstate)
-{
-    tstate->tracing--;
-    tstate->cframe->use_tracing = tstate->c_tracefunc != NULL || tstate->c_profilefunc != NULL;
 }
 
 static inline int
@@ -594,78 +503,6 @@ gl_pystate_unhide(void *hidden)
     (void)hidden;
 }
 
-static inline bool
-gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
-{
-    return saved->datastack.chunk != chunk;
-}
-
-static inline int
-gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
-{
-    GL_VISIT(base->exc_item.exc_value);
-    return 0;
-}
-
-static inline void
-gl_pybase_clear(gl_pybase *base)
-{
-    Py_CLEAR(base->exc_item.exc_value);
-}
-
-static inline PyThreadState *
-gl_tstate_get(void)
-{
-    return _PyThreadState_UncheckedGet();
-}
-
-static inline bool
-gl_is_finalizing(void)
-{
-    return _Py_IsFinalizing();
-}
-
-typedef struct {
-    PyObject *type, *value, *traceback;
-} gl_error;
-
-static inline void
-gl_error_fetch(gl_error *error)
-{
-    PyErr_Fetch(&error->type, &error->value, &error->traceback);
-}
-
-static inline void
-gl_error_restore(gl_error *error)
-{
-    PyErr_Restore(error->type, error->value, error->traceback);
-}
-
-static inline void
-gl_error_drop(gl_error *error)
-{
-    Py_XDECREF(error->type);
-    Py_XDECREF(error->value);
-    Py_XDECREF(error->traceback);
-}
-
-static inline PyObject *
-gl_error_take_value(void)
-{
-    gl_error error;
-    PyErr_Fetch(&error.type, &error.value, &error.traceback);
-    PyErr_NormalizeException(&error.type, &error.value, &error.traceback);
-    Py_DECREF(error.type);
-    Py_XDECREF(error.traceback);
-    return error.value;
-}
-
-static inline void
-gl_error_raise(PyObject *exception)
-{
-    PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception, NULL);
-}
-
 static inline void
 gl_resurrect(PyObject *object, Py_ssize_t references)
 {
@@ -674,18 +511,6 @@ gl_resurrect(PyObject *object, Py_ssize_t references)
     _Py_RefTotal--;
 #endif
     Py_SET_REFCNT(object, references);
-}
-
-static inline void
-gl_enter_tracing(PyThreadState *tstate)
-{
-    PyThreadState_EnterTracing(tstate);
-}
-
-static inline void
-gl_leave_tracing(PyThreadState *tstate)
-{
-    PyThreadState_LeaveTracing(tstate);
 }
 
 static inline int
@@ -785,88 +610,11 @@ gl_pystate_unhide(void *hidden)
     gl_frames_unhide(hidden);
 }
 
-static inline bool
-gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
-{
-    return saved->datastack.chunk != chunk;
-}
-
-static inline int
-gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
-{
-    GL_VISIT(base->exc_item.exc_value);
-    return 0;
-}
-
-static inline void
-gl_pybase_clear(gl_pybase *base)
-{
-    Py_CLEAR(base->exc_item.exc_value);
-}
-
-static inline PyThreadState *
-gl_tstate_get(void)
-{
-    return _PyThreadState_UncheckedGet();
-}
-
-static inline bool
-gl_is_finalizing(void)
-{
-    return _Py_IsFinalizing();
-}
-
-typedef struct {
-    PyObject *exception;
-} gl_error;
-
-static inline void
-gl_error_fetch(gl_error *error)
-{
-    error->exception = PyErr_GetRaisedException();
-}
-
-static inline void
-gl_error_restore(gl_error *error)
-{
-    PyErr_SetRaisedException(error->exception);
-}
-
-static inline void
-gl_error_drop(gl_error *error)
-{
-    Py_XDECREF(error->exception);
-}
-
-static inline PyObject *
-gl_error_take_value(void)
-{
-    return PyErr_GetRaisedException();
-}
-
-static inline void
-gl_error_raise(PyObject *exception)
-{
-    PyErr_SetRaisedException(exception);
-}
-
 static inline void
 gl_resurrect(PyObject *object, Py_ssize_t references)
 {
     _Py_NewReferenceNoTotal(object);
     Py_SET_REFCNT(object, references);
-}
-
-static inline void
-gl_enter_tracing(PyThreadState *tstate)
-{
-    PyThreadState_EnterTracing(tstate);
-}
-
-static inline void
-gl_leave_tracing(PyThreadState *tstate)
-{
-    PyThreadState_LeaveTracing(tstate);
 }
 
 static inline int
@@ -962,88 +710,11 @@ gl_pystate_unhide(void *hidden)
     gl_frames_unhide(hidden);
 }
 
-static inline bool
-gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
-{
-    return saved->datastack.chunk != chunk;
-}
-
-static inline int
-gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
-{
-    GL_VISIT(base->exc_item.exc_value);
-    return 0;
-}
-
-static inline void
-gl_pybase_clear(gl_pybase *base)
-{
-    Py_CLEAR(base->exc_item.exc_value);
-}
-
-static inline PyThreadState *
-gl_tstate_get(void)
-{
-    return PyThreadState_GetUnchecked();
-}
-
-static inline bool
-gl_is_finalizing(void)
-{
-    return Py_IsFinalizing();
-}
-
-typedef struct {
-    PyObject *exception;
-} gl_error;
-
-static inline void
-gl_error_fetch(gl_error *error)
-{
-    error->exception = PyErr_GetRaisedException();
-}
-
-static inline void
-gl_error_restore(gl_error *error)
-{
-    PyErr_SetRaisedException(error->exception);
-}
-
-static inline void
-gl_error_drop(gl_error *error)
-{
-    Py_XDECREF(error->exception);
-}
-
-static inline PyObject *
-gl_error_take_value(void)
-{
-    return PyErr_GetRaisedException();
-}
-
-static inline void
-gl_error_raise(PyObject *exception)
-{
-    PyErr_SetRaisedException(exception);
-}
-
 static inline void
 gl_resurrect(PyObject *object, Py_ssize_t references)
 {
     _Py_NewReferenceNoTotal(object);
     Py_SET_REFCNT(object, references);
-}
-
-static inline void
-gl_enter_tracing(PyThreadState *tstate)
-{
-    PyThreadState_EnterTracing(tstate);
-}
-
-static inline void
-gl_leave_tracing(PyThreadState *tstate)
-{
-    PyThreadState_LeaveTracing(tstate);
 }
 
 static inline int
@@ -1135,88 +806,11 @@ gl_pystate_unhide(void *hidden)
     gl_frames_unhide(hidden);
 }
 
-static inline bool
-gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
-{
-    return saved->datastack.chunk != chunk;
-}
-
-static inline int
-gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
-{
-    GL_VISIT(base->exc_item.exc_value);
-    return 0;
-}
-
-static inline void
-gl_pybase_clear(gl_pybase *base)
-{
-    Py_CLEAR(base->exc_item.exc_value);
-}
-
-static inline PyThreadState *
-gl_tstate_get(void)
-{
-    return PyThreadState_GetUnchecked();
-}
-
-static inline bool
-gl_is_finalizing(void)
-{
-    return Py_IsFinalizing();
-}
-
-typedef struct {
-    PyObject *exception;
-} gl_error;
-
-static inline void
-gl_error_fetch(gl_error *error)
-{
-    error->exception = PyErr_GetRaisedException();
-}
-
-static inline void
-gl_error_restore(gl_error *error)
-{
-    PyErr_SetRaisedException(error->exception);
-}
-
-static inline void
-gl_error_drop(gl_error *error)
-{
-    Py_XDECREF(error->exception);
-}
-
-static inline PyObject *
-gl_error_take_value(void)
-{
-    return PyErr_GetRaisedException();
-}
-
-static inline void
-gl_error_raise(PyObject *exception)
-{
-    PyErr_SetRaisedException(exception);
-}
-
 static inline void
 gl_resurrect(PyObject *object, Py_ssize_t references)
 {
     _Py_ResurrectReference(object);
     Py_SET_REFCNT(object, references);
-}
-
-static inline void
-gl_enter_tracing(PyThreadState *tstate)
-{
-    PyThreadState_EnterTracing(tstate);
-}
-
-static inline void
-gl_leave_tracing(PyThreadState *tstate)
-{
-    PyThreadState_LeaveTracing(tstate);
 }
 
 static inline int
@@ -1313,36 +907,72 @@ gl_pystate_unhide(void *hidden)
     gl_frames_unhide(hidden);
 }
 
-static inline bool
-gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
+static inline void
+gl_resurrect(PyObject *object, Py_ssize_t references)
 {
-    return saved->datastack.chunk != chunk;
+    _Py_ResurrectReference(object);
+    Py_SET_REFCNT(object, references);
 }
 
 static inline int
-gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
+gl_pystate_check(void)
 {
-    GL_VISIT(base->exc_item.exc_value);
-    return 0;
+    gl_base_frame = *PyThreadState_Get()->base_frame;
+    return gl_stack_bounds_locate();
+}
+
+#else
+#error "greenlane: this version of CPython is not supported; see the table in README.md"
+#endif
+
+/* ---- What changed less often -------------------------------------------------------------------
+ */
+
+/* Exceptions are one object since 3.12. */
+#if PY_VERSION_HEX < 0x030C0000
+
+typedef struct {
+    PyObject *type, *value, *traceback;
+} gl_error;
+
+static inline void
+gl_error_fetch(gl_error *error)
+{
+    PyErr_Fetch(&error->type, &error->value, &error->traceback);
 }
 
 static inline void
-gl_pybase_clear(gl_pybase *base)
+gl_error_restore(gl_error *error)
 {
-    Py_CLEAR(base->exc_item.exc_value);
+    PyErr_Restore(error->type, error->value, error->traceback);
 }
 
-static inline PyThreadState *
-gl_tstate_get(void)
+static inline void
+gl_error_drop(gl_error *error)
 {
-    return PyThreadState_GetUnchecked();
+    Py_XDECREF(error->type);
+    Py_XDECREF(error->value);
+    Py_XDECREF(error->traceback);
 }
 
-static inline bool
-gl_is_finalizing(void)
+static inline void
+gl_error_raise(PyObject *exception)
 {
-    return Py_IsFinalizing();
+    PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception, NULL);
 }
+
+static inline PyObject *
+gl_error_take_value(void)
+{
+    gl_error error;
+    PyErr_Fetch(&error.type, &error.value, &error.traceback);
+    PyErr_NormalizeException(&error.type, &error.value, &error.traceback);
+    Py_DECREF(error.type);
+    Py_XDECREF(error.traceback);
+    return error.value;
+}
+
+#else
 
 typedef struct {
     PyObject *exception;
@@ -1366,24 +996,38 @@ gl_error_drop(gl_error *error)
     Py_XDECREF(error->exception);
 }
 
-static inline PyObject *
-gl_error_take_value(void)
-{
-    return PyErr_GetRaisedException();
-}
-
 static inline void
 gl_error_raise(PyObject *exception)
 {
     PyErr_SetRaisedException(exception);
 }
 
-static inline void
-gl_resurrect(PyObject *object, Py_ssize_t references)
+static inline PyObject *
+gl_error_take_value(void)
 {
-    _Py_ResurrectReference(object);
-    Py_SET_REFCNT(object, references);
+    return PyErr_GetRaisedException();
 }
+
+#endif
+
+/* Functions that became public. */
+#if PY_VERSION_HEX < 0x030B0000
+
+static inline void
+gl_enter_tracing(PyThreadState *tstate)
+{
+    tstate->tracing++;
+    tstate->cframe->use_tracing = 0;
+}
+
+static inline void
+gl_leave_tracing(PyThreadState *tstate)
+{
+    tstate->tracing--;
+    tstate->cframe->use_tracing = tstate->c_tracefunc != NULL || tstate->c_profilefunc != NULL;
+}
+
+#else
 
 static inline void
 gl_enter_tracing(PyThreadState *tstate)
@@ -1397,15 +1041,87 @@ gl_leave_tracing(PyThreadState *tstate)
     PyThreadState_LeaveTracing(tstate);
 }
 
-static inline int
-gl_pystate_check(void)
+#endif
+
+#if PY_VERSION_HEX < 0x030D0000
+
+static inline PyThreadState *
+gl_tstate_get(void)
 {
-    gl_base_frame = *PyThreadState_Get()->base_frame;
-    return gl_stack_bounds_locate();
+    return _PyThreadState_UncheckedGet();
+}
+
+static inline bool
+gl_is_finalizing(void)
+{
+    return _Py_IsFinalizing();
 }
 
 #else
-#error "greenlane: this version of CPython is not supported; see the table in README.md"
+
+static inline PyThreadState *
+gl_tstate_get(void)
+{
+    return PyThreadState_GetUnchecked();
+}
+
+static inline bool
+gl_is_finalizing(void)
+{
+    return Py_IsFinalizing();
+}
+
+#endif
+
+/* Since 3.11 an exception item is one reference, and there is a data stack. */
+#if PY_VERSION_HEX < 0x030B0000
+
+static inline int
+gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
+{
+    GL_VISIT(base->exc_item.exc_type);
+    GL_VISIT(base->exc_item.exc_value);
+    GL_VISIT(base->exc_item.exc_traceback);
+    return 0;
+}
+
+static inline void
+gl_pybase_clear(gl_pybase *base)
+{
+    Py_CLEAR(base->exc_item.exc_type);
+    Py_CLEAR(base->exc_item.exc_value);
+    Py_CLEAR(base->exc_item.exc_traceback);
+}
+
+static inline bool
+gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
+{
+    (void)saved;
+    (void)chunk;
+    return false;
+}
+
+#else
+
+static inline int
+gl_pybase_visit(const gl_pybase *base, visitproc visit, void *arg)
+{
+    GL_VISIT(base->exc_item.exc_value);
+    return 0;
+}
+
+static inline void
+gl_pybase_clear(gl_pybase *base)
+{
+    Py_CLEAR(base->exc_item.exc_value);
+}
+
+static inline bool
+gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
+{
+    return saved->datastack.chunk != chunk;
+}
+
 #endif
 
 #endif
