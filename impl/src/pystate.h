@@ -14,8 +14,9 @@
  *   gl_pystate_save()    thread state -> gl_pystate
  *   gl_pystate_load()    gl_pystate -> thread state
  *   gl_pystate_begin()   makes the thread state that of a greenlet about to start on a lane: no
- *                        frames, an empty C stack. The depth of Python calls goes on from the
- * starter's, or greenlets that start greenlets without end would never be stopped
+ *                        frames, an empty C stack. The depth of Python calls goes on from that
+ *                        of the starter, or greenlets that start greenlets without end would
+ *                        never be stopped
  *   gl_pystate_abandon() frees what a suspended greenlet holds that will never run again; false if
  *                        its data stack must stay because somebody holds its frames
  *   gl_pystate_hide(), gl_pystate_unhide()
