@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from running import Ran
+from running import TESTS, Ran
 
 from greenlet_conformance import cli, spec
 
@@ -20,6 +25,8 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Dead-target skipping" in everything
     assert cli.main(["list", "--level", "may", "--clause", "thread.*"]) == 0
     assert re.findall(r"^  (\S+)", capsys.readouterr().out, re.M) == ["thread.exited.root-dead"]
+    assert cli.main(["list", "--level", "MAY", "--clause", "thread.*"]) == 0
+    assert capsys.readouterr().out.endswith("\n1 clause\n")
 
 
 def test_show(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,6 +36,15 @@ def test_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert "dead.skip.parent: a dead target passes the switch to its parent" in out
     assert "MUST · since 0.1 · source: " in out
     assert "suspended" in out
+
+
+def test_show_glob(capsys: pytest.CaptureFixture[str]) -> None:
+    """``show`` with a glob lists what matches."""
+    assert cli.main(["show", "dead.throw.*"]) == 0
+    out = capsys.readouterr().out
+    ids = re.findall(r"^  (\S+)", out, re.M)
+    assert ids == [c.id for c in spec.load().select(["dead.throw.*"])]
+    assert out.endswith(f"\n{len(ids)} clauses\n")
 
 
 @pytest.mark.parametrize("arguments", [["show", "dead.skip.prent"], ["list", "--clause", "deed.*"]])
@@ -41,12 +57,21 @@ def test_unknown_clause(arguments: list[str], capsys: pytest.CaptureFixture[str]
     assert "near matches: dead." in captured.err
 
 
-@pytest.mark.parametrize("arguments", [[], ["nosuch"], ["show"], ["list", "--level", "high"]])
-def test_wrong_command_line(arguments: list[str]) -> None:
-    """A command line that is not understood exits with 2."""
+WRONG_VALUES = [
+    *(["run", "--timeout", seconds] for seconds in ("0", "-1", "nan", "inf", "soon")),
+    *(["run", option, ""] for option in ("--impl", "--python", "--output", "--expectations")),
+]
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nosuch"], ["show"], ["list", "--level", "high"], *WRONG_VALUES]
+)
+def test_wrong_command_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A command line that is not understood is one line, and exits with 2."""
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
     assert caught.value.code == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,10 +99,87 @@ def test_other_interpreter(run: Callable[..., Ran]) -> None:
     assert ran.code == 1
 
 
-@pytest.mark.parametrize("python", ["nosuch-python", "/bin/false"])
+@pytest.mark.parametrize("python", ["nosuch-python", "/bin/false", "/bin/true"])
 def test_unusable_interpreter(run: Callable[..., Ran], python: str) -> None:
     """An interpreter that does not exist, or lacks the package, is an error that says so."""
     ran = run("--python", python, "--clause=order.example")
     assert ran.code == 4
     assert python in ran.err
+    assert len(ran.err.strip().splitlines()) == 1
     assert ran.records == []
+
+
+def test_unusable_interpreter_says_why(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """Of what the interpreter printed, the first line that is not empty is quoted."""
+    shim = tmp_path / "shim"
+    shim.write_text(
+        "#!/bin/sh\nprintf '\\nshim: no such version\\n\\nothers:\\n  3.9\\n' >&2\nexit 127\n"
+    )
+    shim.chmod(0o755)
+    ran = run("--python", str(shim), "--clause=order.example")
+    assert ran.code == 4
+    assert "(shim: no such version)" in ran.err
+
+
+# --- the file of results -----------------------------------------------------------------
+
+
+def test_output_outlives_bad_input(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """A run that cannot begin leaves an earlier file alone; a whole run replaces it."""
+    output = tmp_path / "results.jsonl"
+    output.write_text('{"kind": "earlier"}\n')
+    for arguments in (["--impl=nosuch"], ["--clause=nosuch.*"], ["--expectations=nosuch.toml"]):
+        assert run(*arguments).records == [{"kind": "earlier"}]
+    assert run("--clause=order.example").records[-1]["kind"] == "footer"
+    assert [path.name for path in tmp_path.iterdir()] == ["results.jsonl"]
+
+
+def test_output_outlives_truncation(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """So does a run that is cut short."""
+    (tmp_path / "results.jsonl").write_text('{"kind": "earlier"}\n')
+    ran = run("--impl=broken", "-x", "--clause=args.*", BROKEN_GREENLET="TupleForOne")
+    assert (ran.code, ran.records) == (3, [{"kind": "earlier"}])
+    assert "results.jsonl was not touched" in ran.err
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["results.jsonl", "results.jsonl.partial"]
+
+
+@pytest.mark.parametrize("output", [".", "nosuch/results.jsonl", "/dev/null"])
+def test_impossible_output(run: Callable[..., Ran], output: str) -> None:
+    """An output that cannot be written is refused before anything runs."""
+    ran = run("--output", output, "--clause=order.example")
+    assert (ran.code, ran.out) == (2, "")
+    assert len(ran.err.strip().splitlines()) == 1
+    assert output in ran.err
+
+
+@pytest.mark.parametrize("to", ["command", "terminal"])
+def test_interrupt(tmp_path: Path, to: str) -> None:
+    """Ctrl-C is one line and exit code 3; nothing is written, and no test is left running."""
+    output = tmp_path / "results.jsonl"
+    output.write_text("earlier")
+    command = [sys.executable, "-m", "greenlet_conformance", "run", "--impl=hanging"]
+    command += ["--clause=throw.class", "--timeout=60", f"--output={output}"]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(".conformance-*/results.jsonl")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.5)
+        if to == "terminal":
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(signal.SIGINT)
+        # A test that is left running would keep the pipes open.
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (3, "interrupted; nothing was written\n")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+        ("results.jsonl", "earlier")
+    ]

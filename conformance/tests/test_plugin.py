@@ -24,6 +24,9 @@ ONE = "--clause=order.example"
         ("not-a-name", "not a module name"),
         ("failing_import", "RuntimeError: first line second line"),
         ("aborting_import", "ended the process with -6"),
+        ("exiting_import", "SystemExit: 0"),
+        ("vanishing_import", "ended the process with 0"),
+        ("json", "module json is not a greenlet implementation: it has no greenlet, getcurrent, "),
     ],
 )
 def test_unknown_implementation(plain_pytest: Callable[..., Ran], name: str, says: str) -> None:
@@ -43,6 +46,7 @@ def test_unknown_implementation_by_the_command(run: Callable[..., Ran]) -> None:
     ran = run("--impl", "nosuch")
     assert ran.code == 4
     assert ran.out == ""
+    assert ran.err.startswith("greenlet-conformance: error: greenlet implementation 'nosuch'")
     assert len(ran.err.strip().splitlines()) == 1
 
 
@@ -138,9 +142,12 @@ def test_stopped_run_is_truncated(run: Callable[..., Ran], tmp_path: Path) -> No
     """A run that stops early leaves no footer, and is no pass."""
     ran = run("--impl", "broken", "-x", "--clause=args.*", BROKEN_GREENLET="TupleForOne")
     assert ran.code == 3
-    assert ran.records[-1]["kind"] == "result"
     assert "TRUNCATED" in ran.out
     assert "no footer" in ran.err
+    assert "results.jsonl.partial" in ran.err
+    assert ran.records == []
+    partial = (tmp_path / "results.jsonl.partial").read_text().splitlines()
+    assert json.loads(partial[-1])["kind"] == "result"
 
 
 def test_truncated_file_is_no_result(run: Callable[..., Ran], tmp_path: Path) -> None:
@@ -317,6 +324,10 @@ def test_wrong_expectations(
     assert old in GOOD
     ran = run("--expectations", expect(tmp_path, GOOD.replace(old, new)))
     assert ran.code == 4
+    assert ran.out == ""
+    assert all(
+        line.startswith("greenlet-conformance: error: ") for line in ran.err.strip().splitlines()
+    )
     assert "expectations.toml: " in ran.err
     assert says in ran.err
     assert ran.records == []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import Ran
+from running import Ran, start
 
 import greenlet_conformance
 
@@ -63,8 +64,21 @@ def test_filtered_run_does_not_complain(plain_pytest: Callable[..., Ran], copy: 
     path = copy / "suite" / "test_switch_ordering.py"
     path.write_text(path.read_text().replace('@clause("order.example")', '@clause("order.root")'))
     assert collect(plain_pytest, copy).code == 4
+    untested = collect(plain_pytest, copy, "--clause=order.example")
+    assert untested.code == 4
+    assert untested.err.strip() == "ERROR: clause 'order.example' has no test"
     for arguments in (["--clause=throw.*"], ["-k", "test_ring"], ["-m", "clause"]):
         assert collect(plain_pytest, copy, *arguments).code == 0
     spoilt = copy / "suite" / "test_throw.py"
     only = plain_pytest(str(spoilt), "--collect-only", "-q", PYTHONPATH=str(copy.parent))
     assert only.code == 0
+
+
+def test_untested_clause_by_the_command(copy: Path, tmp_path: Path) -> None:
+    """A selected clause that has no test is one line and exit code 1."""
+    path = copy / "suite" / "test_switch_ordering.py"
+    path.write_text(path.read_text().replace('@clause("order.example")', '@clause("order.root")'))
+    command = [sys.executable, "-m", "greenlet_conformance", "run", "--clause=order.example"]
+    ran = start(command, tmp_path, PYTHONPATH=str(copy.parent))
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "greenlet-conformance: error: clause 'order.example' has no test\n"

@@ -9,6 +9,7 @@ Where things live:
 - ``implementation.py`` imports the greenlet under test;
 - ``plugin.py``        the pytest plugin: options, selection, outcomes;
 - ``isolation.py``     one child process a test;
+- ``interrupt.py``    Ctrl-C under the command;
 - ``results.py``       the JSON lines that a run leaves;
 - ``cli.py``           ``greenlet-conformance``.
 """
@@ -22,6 +23,9 @@ __version__ = "0.1.0"
 PACKAGE = Path(__file__).resolve().parent
 SUITE = PACKAGE / "suite"
 EXPECTATIONS = PACKAGE / "expectations"
+
+#: How pytest exits when Ctrl-C has ended it under the command; shells use the same number.
+INTERRUPTED = 130
 
 
 def spec_folder() -> Path:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import math
+import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from greenlet_conformance import SUITE, __version__, implementation, results, spec
+from greenlet_conformance import (
+    INTERRUPTED,
+    SUITE,
+    __version__,
+    implementation,
+    isolation,
+    results,
+    spec,
+)
 
 # pytest's own exit codes; pytest itself is only needed to run the suite.
 PYTEST_OK, PYTEST_FAILED, PYTEST_USAGE_ERROR = 0, 1, 4
@@ -21,12 +33,24 @@ BAD_COMMAND = 2
 TRUNCATED = 3
 UNKNOWN_NAME = 4
 
+#: How long a command that was interrupted may take to end.
+_GRACE_SECONDS = 5.0
+
+
+class _BadOutputError(Exception):
+    """The results cannot be written there; the message is one line."""
+
+
+class _BadInterpreterError(Exception):
+    """The suite cannot run in this interpreter; the message is one line."""
+
+
 _EXIT_CODES = """
 exit codes:
   0  every selected test had its expected outcome
-  1  some test had not: FAIL, CRASH, TIMEOUT or XPASS
+  1  some test had not: FAIL, CRASH, TIMEOUT or XPASS; or a clause has no test
   2  the command line was not understood
-  3  the run was cut short; whatever passed, this is no pass
+  3  the run was cut short or interrupted; whatever passed, this is no pass
   4  a name is wrong: implementation, clause, interpreter, expectations file
 """
 
@@ -51,14 +75,50 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.command == "list":
             return _list(options, book)
         return _show(options, book)
-    except (spec.SpecError, spec.UnknownClauseError, FileNotFoundError) as error:
-        message = error.args[0] if isinstance(error, LookupError) else error
-        print(f"greenlet-conformance: error: {message}", file=sys.stderr)
+    except _BadOutputError as error:
+        _complain(str(error))
+        return BAD_COMMAND
+    except (spec.SpecError, spec.UnknownClauseError, _BadInterpreterError) as error:
+        _complain(str(error))
         return UNKNOWN_NAME
+    except KeyboardInterrupt:
+        if sys.stdout.isatty():
+            print()  # pytest's line of dots is not ended
+        print("interrupted; nothing was written", file=sys.stderr)
+        return TRUNCATED
+
+
+def _complain(message: str) -> None:
+    for line in message.splitlines():
+        print(f"greenlet-conformance: error: {line}", file=sys.stderr)
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive, finite number of seconds")
+    return seconds
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line, like everything else here."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(f"{message} (see {self.prog} --help)")
+        self.exit(BAD_COMMAND)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="greenlet-conformance",
         description="What a greenlet is: read the specification, and hold an implementation to it.",
         epilog=_EXAMPLES + _EXIT_CODES,
@@ -74,88 +134,226 @@ def _parser() -> argparse.ArgumentParser:
             description=summary,
             epilog=_EXAMPLES + _EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
 
     run = add("run", "run the suite on an implementation")
-    run.add_argument("--impl", default=implementation.DEFAULT, metavar="MODULE", help="its module")
-    run.add_argument("--python", metavar="EXE", help="the interpreter to run it in")
-    run.add_argument("--output", metavar="FILE", help="write the results there as JSON lines")
-    run.add_argument("--expectations", metavar="FILE", help="the expected failures, as TOML")
-    run.add_argument("--timeout", type=float, metavar="SECONDS", help="limit of one test")
+    run.add_argument(
+        "--impl",
+        type=_name,
+        default=implementation.DEFAULT,
+        metavar="MODULE",
+        help="its module (default: %(default)s)",
+    )
+    run.add_argument(
+        "--python",
+        type=_name,
+        metavar="EXE",
+        help="the interpreter to run it in, which has this package too (default: this one)",
+    )
+    run.add_argument(
+        "--output",
+        type=_name,
+        metavar="FILE",
+        help="write the results there as JSON lines, when all tests have run (default: nowhere)",
+    )
+    run.add_argument(
+        "--expectations",
+        type=_name,
+        metavar="FILE",
+        help="the expected failures, as TOML (default: the package's own for MODULE)",
+    )
+    run.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=isolation.TEST_SECONDS,
+        metavar="SECONDS",
+        help="limit of one test (default: %(default)g)",
+    )
     run.add_argument("--no-isolate", action="store_true", help="one process for all tests")
     run.add_argument("-x", "--exitfirst", action="store_true", help="stop at the first failure")
     run.add_argument("-v", "--verbose", action="store_true", help="one line a test")
     listing = add("list", "list the clauses")
-    listing.add_argument("--level", choices=["must", "should", "may"], help="only this level")
+    listing.add_argument(
+        "--level", type=str.lower, choices=["must", "should", "may"], help="only this level"
+    )
     for command in (run, listing):
         command.add_argument(
-            "--clause", action="append", default=[], metavar="PATTERN", help="only these (a glob)"
+            "--clause",
+            action="append",
+            default=[],
+            metavar="PATTERN",
+            help="only these, a glob; repeatable (default: all)",
         )
-    show = add("show", "show one clause in full")
-    show.add_argument("clause", metavar="CLAUSE")
+    show = add("show", "show one clause in full, or list those that match a glob")
+    show.add_argument("clause", metavar="CLAUSE", help="its id, or a glob like 'dead.*'")
     return parser
 
 
 def _run(options: argparse.Namespace, book: spec.Spec, arguments: list[str]) -> int:
     book.select(options.clause)
+    output = _checked_output(options.output)
     if options.python:
         return _run_elsewhere(options.python, arguments)
-    with tempfile.TemporaryDirectory() as scratch:
-        output = Path(options.output) if options.output else Path(scratch, "results.jsonl")
-        output.unlink(missing_ok=True)
+    # Beside the output, so that the finished file is moved over the old one in one step.
+    with _scratch_folder(output) as scratch:
+        found = Path(scratch, "results.jsonl")
         command = [str(SUITE), f"--rootdir={SUITE}", f"--config-file={SUITE / 'pytest.ini'}"]
-        command += ["-p", "greenlet_conformance.plugin"]
-        command += [f"--greenlet-impl={options.impl}", f"--conformance-jsonl={output.resolve()}"]
+        command += ["-p", "greenlet_conformance.plugin", "-p", "greenlet_conformance.interrupt"]
+        command += [f"--greenlet-impl={options.impl}"]
         command += [f"--clause={pattern}" for pattern in options.clause]
         if options.expectations:
             command.append(f"--expectations={Path(options.expectations).resolve()}")
-        if options.timeout:
-            command.append(f"--conformance-timeout={options.timeout}")
+        refused = _refused(command)
+        if refused is not None:
+            return refused
+        command += [f"--conformance-jsonl={found}", f"--conformance-timeout={options.timeout}"]
         command += ["--no-isolate"] if options.no_isolate else []
         command += ["--exitfirst"] if options.exitfirst else []
         command += ["--verbose"] if options.verbose else []
-        code = subprocess.run([sys.executable, "-m", "pytest", *command], check=False).returncode
+        code = _call([sys.executable, "-m", "pytest", *command]).returncode
         if code == PYTEST_USAGE_ERROR:
             return UNKNOWN_NAME
         try:
-            counts = results.counts(output)
+            counts = results.counts(found)
         except results.ResultsError as error:
-            print(f"greenlet-conformance: error: {error}", file=sys.stderr)
+            _complain(str(error).replace(str(found), "the results"))
+            if output and found.exists():
+                partial = output.with_name(f"{output.name}.partial")
+                found.replace(partial)
+                _complain(f"what there is of them is in {partial}; {output} was not touched")
             return TRUNCATED
+        if output:
+            found.replace(output)
     if code not in (PYTEST_OK, PYTEST_FAILED):
         return TRUNCATED
     unexpected = set(counts) - set(results.EXPECTED)
     return FAILURES if unexpected or code != PYTEST_OK else AS_EXPECTED
 
 
+def _checked_output(name: str | None) -> Path | None:
+    """Where the results shall go; refuses what could not be replaced at the end."""
+    if name is None:
+        return None
+    path = Path(name).resolve()
+    if path.is_dir():
+        raise _BadOutputError(f"--output {name}: is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise _BadOutputError(f"--output {name}: create the folder {path.parent} first")
+    if path.exists() and not path.is_file():
+        raise _BadOutputError(f"--output {name}: is not a regular file")
+    return path
+
+
+def _scratch_folder(output: Path | None) -> tempfile.TemporaryDirectory[str]:
+    if output is None:
+        return tempfile.TemporaryDirectory()
+    try:
+        return tempfile.TemporaryDirectory(prefix=".conformance-", dir=output.parent)
+    except OSError as error:
+        raise _BadOutputError(f"--output {output}: {error.strerror}: {output.parent}") from None
+
+
+def _refused(command: list[str]) -> int | None:
+    """Lets pytest collect, unseen, and answers the exit code if it refuses what it was given.
+
+    The mistakes that only pytest sees (in the implementation, the file of expectations, the
+    ties of tests and clauses) so come out without pytest's banner.
+    """
+    collect = [sys.executable, "-m", "pytest", *command, "--collect-only", "-q"]
+    done = _call(collect, capture=True)
+    if done.returncode != PYTEST_USAGE_ERROR:
+        return None
+    lines = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.strip()]
+    for line in lines:
+        _complain(line)
+    untested = all(line.endswith(spec.HAS_NO_TEST) for line in lines)
+    return FAILURES if untested else UNKNOWN_NAME
+
+
+def _call(command: list[str], capture: bool = False) -> subprocess.CompletedProcess[str]:
+    """Runs a command. Raises KeyboardInterrupt, after the command's own end, on Ctrl-C."""
+    pipe = subprocess.PIPE if capture else None
+    with subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, text=True, errors="replace"
+    ) as process:
+        try:
+            out, err = process.communicate()
+        except KeyboardInterrupt:
+            _end(process)
+            raise
+    if process.returncode == INTERRUPTED:
+        raise KeyboardInterrupt
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """The terminal has interrupted the process too; if only we were, it is asked, then killed."""
+    for ask in (None, signal.SIGINT, signal.SIGKILL):
+        if ask is not None:
+            process.send_signal(ask)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_SECONDS)
+            return
+
+
 def _run_elsewhere(python: str, arguments: list[str]) -> int:
     """Runs the same command by another interpreter, which must have this package."""
     at = next(i for i, a in enumerate(arguments) if a == "--python" or a.startswith("--python="))
     rest = arguments[:at] + arguments[at + (1 if "=" in arguments[at] else 2) :]
-    check = [python, "-c", "import greenlet_conformance.plugin"]
-    found = subprocess.run(check, capture_output=True, text=True, check=False)
-    if found.returncode:
-        last = found.stderr.strip().splitlines()[-1:] or ["it does not run"]
-        raise FileNotFoundError(
-            f"{python} cannot import greenlet_conformance ({last[0]});"
-            f" install it there: {python} -m pip install greenlet-conformance"
+    check = [python, "-c", "import greenlet_conformance.plugin; print('ready')"]
+    try:
+        found = subprocess.run(
+            check,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=implementation.IMPORT_SECONDS,
         )
-    return subprocess.run([python, "-m", "greenlet_conformance", *rest], check=False).returncode
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _BadInterpreterError(f"{python} does not run: {error}") from None
+    if found.returncode or found.stdout.split()[-1:] != ["ready"]:
+        raise _BadInterpreterError(
+            f"{python} cannot import greenlet_conformance ({_why(found.stderr)}); it must be a"
+            f" Python 3.9 or newer with this package: {python} -m pip install ./conformance"
+        )
+    try:
+        code = _call([python, "-m", "greenlet_conformance", *rest]).returncode
+    except KeyboardInterrupt:
+        return TRUNCATED  # the command over there has said so
+    return code if code >= 0 else TRUNCATED
+
+
+def _why(stderr: str) -> str:
+    """The line of an error output that says most: of a traceback the last, else the first."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    if not lines:
+        return "it printed no error; is it a Python?"
+    return lines[-1] if lines[0].startswith("Traceback") else lines[0]
 
 
 def _list(options: argparse.Namespace, book: spec.Spec) -> int:
+    clauses = book.select(options.clause)
+    _print_clauses([c for c in clauses if options.level in (None, c.level.lower())])
+    return AS_EXPECTED
+
+
+def _print_clauses(clauses: Sequence[spec.Clause]) -> None:
     chapter = ""
-    for clause in book.select(options.clause):
-        if options.level and clause.level.lower() != options.level:
-            continue
+    for clause in clauses:
         if clause.chapter != chapter:
             print(f"{chr(10) if chapter else ''}{clause.chapter_title}")
             chapter = clause.chapter
         print(f"  {clause.id:36} {clause.level:6} {clause.title}")
-    return AS_EXPECTED
+    print(f"{chr(10) if clauses else ''}{len(clauses)} clause{'' if len(clauses) == 1 else 's'}")
 
 
 def _show(options: argparse.Namespace, book: spec.Spec) -> int:
+    if set(options.clause) & set("*?["):
+        _print_clauses(book.select([options.clause]))
+        return AS_EXPECTED
     clause = book.find(options.clause)
     print(f"{clause.id}: {clause.title}")
     print(f"{clause.level} · since {clause.since} · source: {clause.source}")

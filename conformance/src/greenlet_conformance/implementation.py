@@ -26,8 +26,11 @@ _PROBE = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[2])
 from greenlet_conformance.implementation import describe
-print(json.dumps(describe(sys.argv[1])))
+print("\\nfacts:" + json.dumps(describe(sys.argv[1])))
 """
+
+#: A module that has none of these is something else.
+ESSENTIAL = ("greenlet", "getcurrent", "GreenletExit", "error")
 
 
 class ImplementationError(Exception):
@@ -61,11 +64,13 @@ class Implementation:
 
 
 def describe(name: str) -> dict[str, str]:
-    """Imports the module and answers its version, or the reason why it cannot be imported."""
+    """Imports the module and answers its version, or why it is of no use here."""
     try:
         module = importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+    if not any(hasattr(module, essential) for essential in ESSENTIAL):
+        return {"not_greenlet": f"it has no {', '.join(ESSENTIAL)}"}
     version = getattr(module, "__version__", None)
     if not isinstance(version, str):
         try:
@@ -85,17 +90,27 @@ def probe(name: str) -> Facts:
     command = [sys.executable, "-c", _PROBE, name, json.dumps(sys.path)]
     try:
         child = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=IMPORT_SECONDS
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=IMPORT_SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise ImplementationError(
             f"greenlet implementation {name!r}: importing it takes over {IMPORT_SECONDS} seconds"
         ) from None
     answer = {}
-    if child.returncode == 0:
-        answer = json.loads(child.stdout.splitlines()[-1])
+    lines = [line for line in child.stdout.splitlines() if line.startswith("facts:")]
+    if child.returncode == 0 and lines:
+        answer = json.loads(lines[-1].partition(":")[2])
     if "version" in answer:
         return Facts(name, answer["version"])
+    if "not_greenlet" in answer:
+        raise ImplementationError(
+            f"module {name} is not a greenlet implementation: {answer['not_greenlet']}"
+        )
     reason = answer.get("error") or f"importing it ended the process with {child.returncode}"
     raise ImplementationError(
         f"greenlet implementation {name!r} cannot be imported by {sys.executable}: {reason}"

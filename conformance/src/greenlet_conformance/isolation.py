@@ -36,6 +36,9 @@ from typing import IO, Any
 
 available = hasattr(os, "fork")
 
+#: The usual limit of one test.
+TEST_SECONDS = 10.0
+
 _GRACE_SECONDS = 2.0
 
 
@@ -65,6 +68,11 @@ def run(work: Callable[[], Any], seconds: float) -> Any | Died:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
+        except BaseException:  # Ctrl-C does not reach the child's group
+            for end in (os.kill, os.killpg):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    end(child, signal.SIGKILL)
+            raise
         finally:
             os.close(reading)
         if line.endswith(b"\n"):

@@ -8,8 +8,8 @@ The life of a run:
 
 1. options: ``--greenlet-impl`` is added last, after every conftest, and only if nobody
    else has added it: the name is shared with other tools that choose a greenlet;
-2. collection: every test must be tied to a clause that exists, and, if the whole suite is
-   collected, every clause must have a test; then ``--clause`` selects;
+2. collection: every test must be tied to a clause that exists, and every clause of which
+   all tests are collected must have one; then ``--clause`` selects;
 3. each test runs in a child process (see ``isolation``) and ends in one outcome, which the
    file of expectations may turn into XFAIL, XPASS or UNSUPPORTED;
 4. the outcomes go to pytest's terminal and to ``--conformance-jsonl``.
@@ -20,7 +20,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,6 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from greenlet_conformance import SUITE, expectations, implementation, isolation, results, spec
-
-TEST_SECONDS = 10.0
-
 
 # --- options -----------------------------------------------------------------------------
 
@@ -61,9 +58,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--conformance-timeout",
         type=float,
-        default=TEST_SECONDS,
+        default=isolation.TEST_SECONDS,
         metavar="SECONDS",
-        help=f"seconds until a conformance test is a TIMEOUT (default: {TEST_SECONDS:g})",
+        help=f"seconds until a conformance test is a TIMEOUT (default: {isolation.TEST_SECONDS:g})",
     )
 
 
@@ -186,14 +183,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     book = _load_spec()
     whole = _is_whole_suite(config, suite_items)
-    errors = _loose_ends(book, suite_items, whole)
+    wanted = {c.id for c in book.select(config.option.clause)}
+    errors = _loose_ends(
+        book, suite_items, wanted if _has_all_of_them(config, suite_items) else set()
+    )
     if errors:
         raise pytest.UsageError("\n".join(errors))
     facts = _probe(config)
     known = {test_id(item) for item in suite_items} if whole else set()
     config.stash[RUN] = Run(book, facts, _expected(config, book, facts, known))
     if config.option.clause:
-        wanted = {c.id for c in book.select(config.option.clause)}
         kept = [i for i in items if _in_suite(i) and wanted.intersection(clauses_of(i))]
         config.hook.pytest_deselected(items=[i for i in items if i not in kept])
         items[:] = kept
@@ -201,15 +200,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_whole_suite(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
     """Whether every test of every file is here, and no filter says that less is meant."""
+    return _has_all_of_them(config, items) and not config.option.clause
+
+
+def _has_all_of_them(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
+    """Whether all tests of the clauses that ``--clause`` selects are here."""
     option = config.option
-    filtered = option.clause or option.keyword or option.markexpr or option.deselect
-    files = {item.path for item in items}
-    whole = files.issuperset(SUITE.glob("test_*.py")) and not any("::" in a for a in config.args)
-    return whole and not filtered
+    if option.keyword or option.markexpr or option.deselect or any("::" in a for a in config.args):
+        return False
+    chosen = config.stash.get(FILES, None)
+    files = {p for p in SUITE.glob("test_*.py") if chosen is None or p.name in chosen}
+    return files.issubset(item.path for item in items)
 
 
-def _loose_ends(book: spec.Spec, items: Sequence[pytest.Item], whole: bool) -> list[str]:
-    """One line for each test without a clause and, of the whole suite, clause without a test."""
+def _loose_ends(
+    book: spec.Spec, items: Sequence[pytest.Item], complete: Collection[str]
+) -> list[str]:
+    """One line for each test without a clause and each clause without a test.
+
+    ``complete`` are the clauses of which all tests are among the items.
+    """
     errors = []
     clauses = book.clauses
     files = {chapter.slug: chapter.test_file for chapter in book.chapters}
@@ -227,9 +237,8 @@ def _loose_ends(book: spec.Spec, items: Sequence[pytest.Item], whole: bool) -> l
                 errors.append(f"{test_id(item)}: clause {clause_id!r} belongs in {home}")
         if not (getattr(item.obj, "__doc__", None) or "").strip():  # type: ignore[attr-defined]
             errors.append(f"{test_id(item)}: has no docstring; say the clause in a sentence")
-    if whole:
-        errors += [f"clause {i!r} has no test" for i in clauses if i not in tied]
-    return errors
+    untested = [i for i in clauses if i in complete and i not in tied]
+    return errors + [f"clause {i!r} {spec.HAS_NO_TEST}" for i in untested]
 
 
 def _near(book: spec.Spec, clause_id: str) -> str:

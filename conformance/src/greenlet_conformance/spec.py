@@ -32,6 +32,9 @@ from greenlet_conformance import spec_folder
 
 LEVELS = ("MUST", "SHOULD", "MAY")
 
+#: How the message about a clause ends that no test holds an implementation to.
+HAS_NO_TEST = "has no test"
+
 _HEADING = re.compile(r"(?P<marks>#{1,6})\s+(?P<text>.+?)\s*$")
 _CLAUSE = re.compile(r"(?P<id>[a-z][a-z0-9-]*(?:\.[a-z0-9][a-z0-9-]*)+): (?P<title>\S.*)$")
 _DEFINITION = re.compile(r"(?P<level>\w+) · since (?P<since>\d[\w.]*) · source: (?P<source>\S.*)$")

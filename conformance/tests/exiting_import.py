@@ -1,0 +1,5 @@
+"""An implementation that leaves when it is imported."""
+
+import sys
+
+sys.exit(0)
