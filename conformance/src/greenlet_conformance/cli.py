@@ -200,6 +200,7 @@ def _run(options: argparse.Namespace, book: spec.Spec, arguments: list[str]) -> 
         found = Path(scratch, "results.jsonl")
         command = [str(SUITE), f"--rootdir={SUITE}", f"--config-file={SUITE / 'pytest.ini'}"]
         command += ["-p", "greenlet_conformance.plugin", "-p", "greenlet_conformance.interrupt"]
+        command += ["-p", "no:benchmark"]  # where it is installed, it makes a folder for itself
         command += [f"--greenlet-impl={options.impl}"]
         command += [f"--clause={pattern}" for pattern in options.clause]
         if options.expectations:
