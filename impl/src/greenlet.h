@@ -29,8 +29,12 @@ typedef struct gl_core gl_core;
 #define implementation_ptr_t gl_core *
 #include "greenlane/greenlet.h"
 
-#define GL_LIKELY(x) __builtin_expect(!!(x), 1)
-#define GL_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#if defined(__GLIBC__)
+/* One instruction instead of a call; glibc keeps room for this in modules loaded late. */
+#define GL_TLS_MODEL __attribute__((tls_model("initial-exec")))
+#else
+#define GL_TLS_MODEL
+#endif
 
 typedef struct gl_thread gl_thread;
 
@@ -48,36 +52,38 @@ typedef struct {
     gl_pystate pystate;
 } gl_suspension;
 
-/* The private part of a greenlet. */
+/* Up to this many arguments of a first switch are kept without an allocation. */
+#define GL_FEW_ARGUMENTS 2
+
+/* The arguments that a greenlet was started with, in vectorcall form. Owned by the greenlet until
+ * its `run` returns, which may change args[-1] meanwhile. */
+typedef struct {
+    PyObject **args;  /* in `few` or on the heap */
+    Py_ssize_t nargs; /* positional ones */
+    Py_ssize_t total; /* with those named by kwnames; -1: raise the pending exception instead */
+    PyObject *kwnames;
+    PyObject *few[1 + GL_FEW_ARGUMENTS];
+} gl_call;
+
+/* The private part of a greenlet. What a switch reads comes first: for the exact type that is the
+ * cache line of the object itself, or the next one (object.c). */
 struct gl_core {
     gl_status status;
     bool is_main;              /* the root of a thread's tree, which runs on the thread's stack */
     bool ending;               /* `run` is over; the greenlet is looking for who continues */
+    bool was_finalized;        /* by the garbage collector, which does so once */
     gl_thread *thread;         /* counted; NULL until started */
     void *sp;                  /* valid while suspended */
-    gl_lane *lane;             /* NULL for main greenlets, and before and after the run */
-    gl_slice *slice;           /* its stack while evicted */
-    void *chunk;               /* its first data stack chunk, unless that is the lane's tail */
-    PyGreenlet *parent;        /* owned; NULL for main greenlets */
-    PyObject *run;             /* owned; what to call, or what is being called */
+    void *chunk;               /* its first data stack chunk: the lane's tail, or on the heap */
     PyObject *context;         /* owned; NULL while running: the thread state has it then */
     gl_suspension *suspension; /* valid while suspended */
+    gl_slice *slice;           /* its stack while evicted */
+    gl_lane *lane;             /* NULL for main greenlets, and before and after the run */
+    PyGreenlet *parent;        /* owned; NULL for main greenlets */
+    PyObject *run;             /* owned; what to call, or what is being called */
     gl_pybase base;            /* what the interpreter points to during the run */
+    gl_call call;              /* during the run */
 };
-
-/* Up to this many arguments of a first switch are carried without an allocation. */
-#define GL_FEW_ARGUMENTS 4
-
-/* What a new greenlet gets from its starter. Owns its references. */
-typedef struct {
-    PyObject *run;
-    PyObject **args;      /* NULL: in `few`; args[-1] may be used by the callee */
-    Py_ssize_t nargs;     /* positional ones */
-    Py_ssize_t total;     /* with those named by kwnames; -1: raise the pending exception instead */
-    PyObject *kwnames;    /* or NULL */
-    PyObject *unused_run; /* what `run` was set to, if the lookup found something else */
-    PyObject *few[GL_FEW_ARGUMENTS];
-} gl_launch;
 
 /* What is kept per thread: to be exact, per Python thread state. Counted, not a Python object,
  * since greenlets refer to it long after the thread has exited. */
@@ -92,7 +98,7 @@ struct gl_thread {
      * that arrives before it does anything else. */
     PyGreenlet *origin; /* owned */
     PyObject *value;    /* owned; NULL: the pending exception is to be raised */
-    gl_launch launch;   /* if the target is new */
+    PyObject *unused; /* owned; if the target is new: the `run` that it had, if another was found */
 
     /* Greenlets of this thread that another one dropped the last reference to. Owned. */
     PyGreenlet **deferred;
@@ -100,8 +106,9 @@ struct gl_thread {
     size_t deferred_capacity;
 
     gl_lane_pool lanes;
-    char *scratch;     /* a small stack, made when lanes are first shared */
-    size_t chunk_size; /* of data stacks that are not in a lane's tail */
+    char *scratch;         /* a small stack, made when lanes are first shared */
+    gl_slice *spare_slice; /* for the next stack that is evicted, or NULL */
+    size_t chunk_size;     /* of data stacks that are not in a lane's tail */
 
     /* Greenlet objects, with their core, to be used again. */
     PyGreenlet *spare[64];
@@ -159,14 +166,10 @@ typedef enum {
 gl_entrance gl_settle(gl_thread *thread, gl_core *core);
 /* Brings an evicted greenlet's stack to its lane. */
 gl_entrance gl_bring_in(gl_thread *thread, gl_core *core);
-/* A gl_context_entry that does it on the scratch stack, for the thread given: for the greenlet that
- * is about to run, in exchange for the occupant of its lane, if any. */
-void *gl_bring_in_on_scratch(void *thread);
+/* After GL_ENTRANCE_BY_SCRATCH, on the scratch stack: clears the lane of the greenlet that is about
+ * to run, and brings its stack in if it has started. */
+void gl_move_in(gl_thread *thread);
 void *gl_scratch_top(gl_thread *thread);
-/* Records that a greenlet's stack is in a slice now. */
-void gl_note_evicted(gl_thread *thread, gl_core *core, gl_slice *slice);
-/* The memory for the first chunk of a greenlet's data stack. */
-void gl_datastack_of(const gl_core *core, void **memory, size_t *size);
 /* Ends the residence of a greenlet that ends. It may still be running on the lane. */
 void gl_leave(gl_core *core);
 /* Turns a suspended greenlet that can never run again into a dead one, without running it. */
@@ -182,19 +185,20 @@ PyObject *gl_trace(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, Py
 PyObject *gl_settrace(gl_thread *thread, PyObject *tracer);
 
 /* thread.c */
-/* The calling thread's record, made at first use. NULL with MemoryError. Borrowed. */
-gl_thread *gl_thread_current(void);
-/* The same if it was made and is at hand, else NULL without an exception. Borrowed. */
-gl_thread *gl_thread_known(void);
-void gl_thread_retain(gl_thread *thread);
-void gl_thread_release(gl_thread *thread);
+/* The record that this operating-system thread used last, or NULL: a hint, see thread.c. */
+extern _Thread_local gl_thread *gl_thread_hint GL_TLS_MODEL;
+/* The record of the calling thread, which has this thread state, made if there is none. NULL with
+ * MemoryError. Borrowed. Called by gl_thread_current(). */
+gl_thread *gl_thread_find(PyThreadState *tstate);
+void gl_thread_free(gl_thread *thread);
 /* Finds out whether a thread other than the calling one has exited unnoticed. May run Python code.
  */
 void gl_thread_refresh(gl_thread *thread);
 /* Keeps `greenlet` (which gains a reference) until its thread gets round to dropping it. */
 void gl_thread_defer(gl_thread *thread, PyGreenlet *greenlet);
-/* Drops what was deferred. Runs Python code; keeps the pending exception. */
-void gl_thread_drain_deferred(gl_thread *thread);
+/* Drops what was deferred. Runs Python code; keeps the pending exception. Called by
+ * gl_thread_drain_deferred(). */
+void gl_thread_drop_deferred(gl_thread *thread);
 /* How many main greenlets exist in the process. */
 size_t gl_count_main_greenlets(void);
 
@@ -221,6 +225,40 @@ gl_is_thread_of(const gl_thread *thread, const PyThreadState *tstate)
     return thread->id == tstate->id;
 }
 
+/* The calling thread's record, made at first use. NULL with MemoryError. Borrowed. */
+static inline gl_thread *
+gl_thread_current(void)
+{
+    gl_thread *thread = gl_thread_hint;
+    PyThreadState *tstate = gl_tstate_get();
+    if (GL_LIKELY(thread != NULL && gl_is_thread_of(thread, tstate))) {
+        return thread;
+    }
+    return gl_thread_find(tstate);
+}
+
+static inline void
+gl_thread_retain(gl_thread *thread)
+{
+    thread->references++;
+}
+
+static inline void
+gl_thread_release(gl_thread *thread)
+{
+    if (--thread->references == 0) {
+        gl_thread_free(thread);
+    }
+}
+
+static inline void
+gl_thread_drain_deferred(gl_thread *thread)
+{
+    if (GL_UNLIKELY(thread->deferred_count > 0)) {
+        gl_thread_drop_deferred(thread);
+    }
+}
+
 /* Has the thread of a started greenlet exited? */
 static inline bool
 gl_is_abandoned(const gl_core *core)
@@ -232,6 +270,20 @@ static inline bool
 gl_is_suspended(const gl_core *core)
 {
     return core->status == GL_SUSPENDED || core->status == GL_EVICTED;
+}
+
+/* Is a greenlet's first data stack chunk the tail of its lane? */
+static inline bool
+gl_has_tail(const gl_core *core)
+{
+    return core->chunk == gl_lane_tail(core->lane);
+}
+
+/* How many bytes that chunk has. One on the heap says so itself, in its first word. */
+static inline size_t
+gl_chunk_size(const gl_core *core)
+{
+    return gl_has_tail(core) ? gl_lane_tail_size(core->lane) : *(const size_t *)core->chunk;
 }
 
 /* Started and not dead. */

@@ -12,19 +12,46 @@
 
 #include <stddef.h>
 
-static void green_finalize(PyObject *self);
-
 /* ---- Construction ---------------------------------------------------------------------------- */
 
-/* A new object of the exact type with a blank core: a spare one if there is any. */
+/* An object of the exact type and its core, in one piece of memory. Objects of subclasses, whose
+ * size is theirs to choose, have their core elsewhere. */
+typedef struct {
+    PyGreenlet object;
+    gl_core core;
+} gl_compact;
+
+static bool
+is_compact(const PyGreenlet *self)
+{
+    return self->pimpl == &((gl_compact *)self)->core;
+}
+
+/* A new object of the exact type with a blank core: a spare one of `thread`, if there is any. */
+static PyGreenlet *
+allocate_exact(gl_thread *thread)
+{
+    PyGreenlet *self;
+    if (GL_LIKELY(thread->spare_count > 0)) {
+        self = thread->spare[--thread->spare_count];
+        _Py_NewReference((PyObject *)self);
+    }
+    else {
+        self = (PyGreenlet *)gl_object_new(&PyGreenlet_Type, sizeof(gl_compact));
+        if (self == NULL) {
+            return NULL;
+        }
+        self->pimpl = &((gl_compact *)self)->core;
+    }
+    PyObject_GC_Track(self);
+    return self;
+}
+
 static PyGreenlet *
 allocate(PyTypeObject *type, gl_thread *thread)
 {
-    if (type == &PyGreenlet_Type && thread != NULL && thread->spare_count > 0) {
-        PyGreenlet *self = thread->spare[--thread->spare_count];
-        _Py_NewReference((PyObject *)self);
-        PyObject_GC_Track(self);
-        return self;
+    if (type == &PyGreenlet_Type) {
+        return allocate_exact(thread);
     }
     /* By way of object.__new__, which refuses abstract classes. */
     PyGreenlet *self = (PyGreenlet *)PyBaseObject_Type.tp_new(type, gl_module.empty_tuple, NULL);
@@ -43,7 +70,7 @@ allocate(PyTypeObject *type, gl_thread *thread)
 PyGreenlet *
 gl_new_main(gl_thread *thread)
 {
-    PyGreenlet *self = allocate(&PyGreenlet_Type, NULL);
+    PyGreenlet *self = allocate_exact(thread);
     if (self == NULL) {
         return NULL;
     }
@@ -66,7 +93,7 @@ green_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     gl_thread_drain_deferred(thread);
     PyGreenlet *self = allocate(type, thread);
     if (self != NULL) {
-        self->pimpl->parent = (PyGreenlet *)Py_NewRef((PyObject *)thread->current);
+        self->pimpl->parent = (PyGreenlet *)gl_new_ref((PyObject *)thread->current);
     }
     return (PyObject *)self;
 }
@@ -83,7 +110,7 @@ set_run(PyGreenlet *self, PyObject *run)
         PyErr_SetString(PyExc_AttributeError, "run cannot be set after the start of the greenlet");
         return -1;
     }
-    Py_XSETREF(core->run, Py_XNewRef(run));
+    Py_XSETREF(core->run, run != NULL ? gl_new_ref(run) : NULL);
     return 0;
 }
 
@@ -203,6 +230,10 @@ green_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(core->parent);
     Py_VISIT(core->run);
     Py_VISIT(core->context);
+    Py_VISIT(core->call.kwnames);
+    for (Py_ssize_t i = 0; core->call.args != NULL && i < core->call.total; i++) {
+        Py_VISIT(core->call.args[i]);
+    }
     return gl_pybase_visit(&core->base, visit, arg);
 }
 
@@ -258,9 +289,9 @@ complain(PyObject *self)
     Py_DECREF(file);
 }
 
-/* tp_finalize: called once by the collector, and by us whenever the last reference goes. */
+/* What is to be done when a greenlet is garbage, or its last reference has gone. */
 static void
-green_finalize(PyObject *object)
+finalize(PyObject *object)
 {
     PyGreenlet *self = (PyGreenlet *)object;
     gl_core *core = self->pimpl;
@@ -281,12 +312,23 @@ green_finalize(PyObject *object)
     gl_error_restore(&pending);
 }
 
+/* tp_finalize: called by the collector. */
+static void
+green_finalize(PyObject *object)
+{
+    gl_core *core = ((PyGreenlet *)object)->pimpl;
+    if (core != NULL) {
+        core->was_finalized = true;
+        finalize(object);
+    }
+}
+
 /* Finalizes an object whose reference count has reached zero. True if it lives on. */
 static bool
 finalize_from_dealloc(PyObject *self)
 {
     Py_SET_REFCNT(self, 1);
-    green_finalize(self);
+    finalize(self);
     Py_ssize_t references = Py_REFCNT(self) - 1;
     if (references == 0) {
         Py_SET_REFCNT(self, 0);
@@ -301,18 +343,15 @@ finalize_from_dealloc(PyObject *self)
     return true;
 }
 
-/* Keeps the object for the next greenlet() of this thread. */
+/* Keeps a blank object for the next greenlet() of a thread: mostly this one, but any will do. */
 static bool
 save_spare(PyGreenlet *self)
 {
-    if (!Py_IS_TYPE(self, &PyGreenlet_Type) || PyObject_GC_IsFinalized((PyObject *)self)) {
+    gl_thread *thread = gl_thread_hint;
+    if (!is_compact(self) || self->pimpl->was_finalized || thread == NULL || thread->id == 0 ||
+        thread->spare_count == Py_ARRAY_LENGTH(thread->spare)) {
         return false;
     }
-    gl_thread *thread = gl_thread_known();
-    if (thread == NULL || thread->spare_count == Py_ARRAY_LENGTH(thread->spare)) {
-        return false;
-    }
-    *self->pimpl = (gl_core){0};
     thread->spare[thread->spare_count++] = self;
     return true;
 }
@@ -320,7 +359,9 @@ save_spare(PyGreenlet *self)
 static void
 free_greenlet(PyGreenlet *self)
 {
-    PyMem_Free(self->pimpl);
+    if (!is_compact(self)) {
+        PyMem_Free(self->pimpl);
+    }
     self->pimpl = NULL;
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
@@ -330,6 +371,43 @@ gl_free_spare(gl_thread *thread)
 {
     while (thread->spare_count > 0) {
         free_greenlet(thread->spare[--thread->spare_count]);
+    }
+}
+
+static bool
+is_last_reference(PyObject *object)
+{
+    return object != NULL && Py_REFCNT(object) == 1;
+}
+
+/* Will dropping what this greenlet refers to deallocate something else, or run Python code? */
+static bool
+drops_others(const PyGreenlet *self)
+{
+    const gl_core *core = self->pimpl;
+    return self->dict != NULL || self->weakreflist != NULL || core == NULL ||
+           core->context != NULL || is_last_reference(core->run) ||
+           is_last_reference((PyObject *)core->parent);
+}
+
+static void
+dispose_of(PyGreenlet *self)
+{
+    gl_core *core = self->pimpl;
+    if (self->weakreflist != NULL) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    drop_references(self);
+    if (core != NULL && core->thread != NULL) {
+        /* It has been started, and has ended. */
+        gl_thread_release(core->thread);
+        core->thread = NULL;
+        core->status = GL_NEW;
+        core->ending = false;
+        core->is_main = false;
+    }
+    if (core == NULL || !save_spare(self)) {
+        free_greenlet(self);
     }
 }
 
@@ -347,17 +425,12 @@ green_dealloc(PyObject *object)
         }
     }
     PyObject_GC_UnTrack(self);
+    if (GL_LIKELY(!drops_others(self))) {
+        dispose_of(self);
+        return;
+    }
     Py_TRASHCAN_BEGIN(self, green_dealloc);
-    if (self->weakreflist != NULL) {
-        PyObject_ClearWeakRefs(object);
-    }
-    drop_references(self);
-    if (core != NULL && core->thread != NULL) {
-        gl_thread_release(core->thread);
-    }
-    if (core == NULL || !save_spare(self)) {
-        free_greenlet(self);
-    }
+    dispose_of(self);
     Py_TRASHCAN_END;
 }
 
@@ -627,8 +700,7 @@ green_repr(PyObject *self)
     if (core->status == GL_NEW) {
         return PyUnicode_FromFormat("<%s object at %p (otid=%p) pending>", type_name, self, thread);
     }
-    gl_thread *here = gl_thread_known();
-    bool is_current = here != NULL && (PyObject *)here->current == self;
+    bool is_current = core->status == GL_RUNNING && gl_is_thread_of(core->thread, gl_tstate_get());
     return PyUnicode_FromFormat("<%s object at %p (otid=%p) %s active started%s>", type_name, self,
                                 thread, is_current ? "current" : "suspended",
                                 core->is_main ? " main" : "");

@@ -36,6 +36,8 @@
  *                        what their names say
  *   gl_error_raise()     raises an exception object, whose reference it takes; runs no Python code
  *   gl_error_take_value() the exception being raised, which is no longer raised then; new reference
+ *   gl_new_ref()         Py_NewRef(), for where a reference is soon dropped again
+ *   gl_object_new()      a new object, not tracked yet, that is `size` bytes large, all zero
  *   gl_resurrect()       tells the interpreter that an object in deallocation lives on
  *
  * Depth is kept as depth *used*: sys.setrecursionlimit() may change the limit meanwhile.
@@ -63,6 +65,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "context/lane.h"
 
@@ -1040,6 +1043,56 @@ static inline void
 gl_leave_tracing(PyThreadState *tstate)
 {
     PyThreadState_LeaveTracing(tstate);
+}
+
+#endif
+
+#if PY_VERSION_HEX < 0x030C0000
+
+static inline PyObject *
+gl_object_new(PyTypeObject *type, size_t size)
+{
+    /* No function allocates an object larger than its type says: ask for one of a larger type. */
+    PyTypeObject larger = {.tp_basicsize = (Py_ssize_t)size, .tp_flags = type->tp_flags};
+    PyObject *object = _PyObject_GC_New(&larger);
+    if (object != NULL) {
+        Py_SET_TYPE(object, type);
+        memset(object + 1, 0, size - sizeof *object);
+    }
+    return object;
+}
+
+#else
+
+static inline PyObject *
+gl_object_new(PyTypeObject *type, size_t size)
+{
+    return PyUnstable_Object_GC_NewWithExtraData(type, size - (size_t)type->tp_basicsize);
+}
+
+#endif
+
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030E0000 && !defined(Py_REF_DEBUG) &&       \
+    SIZEOF_VOID_P > 4
+
+/* Py_INCREF() of these versions writes half of the word that Py_DECREF() reads. A load can't be
+ * served from the store buffer if the store was narrower: it waits, some 4 ns, until the store has
+ * reached the cache. This one writes the whole word. */
+static inline PyObject *
+gl_new_ref(PyObject *object)
+{
+    if (!_Py_IsImmortal(object)) {
+        object->ob_refcnt++;
+    }
+    return object;
+}
+
+#else
+
+static inline PyObject *
+gl_new_ref(PyObject *object)
+{
+    return Py_NewRef(object);
 }
 
 #endif

@@ -11,9 +11,9 @@
  * stands on the very lane, it departs to a *scratch* stack of the thread first, and the exchange is
  * done there.
  *
- * Memory. Room for the stack that goes out is found before anything is changed, mostly the very
- * room that the other one leaves. So MemoryError is raised in the greenlet that wants to switch,
- * and the target stays what it was. Nothing here runs Python code.
+ * Memory. Room for the stack that goes out is found before anything is changed: mostly the slice
+ * that the last one to come in has left, which the cache still has. So MemoryError is raised in the
+ * greenlet that wants to switch, and the target stays what it was. Nothing here runs Python code.
  *
  * What does not move. The interpreter and other objects point to a greenlet's Python frames, its
  * outermost exception item and cframe: those lie in the data stack chunk and in the core, never on
@@ -44,7 +44,7 @@ suspension_of(const gl_core *core, gl_displacement *moved)
     if (core->status == GL_EVICTED) {
         moved->low = core->sp;
         moved->high = gl_lane_top(core->lane);
-        moved->by = gl_slice_data(core->slice) - (char *)core->sp;
+        moved->by = core->slice->data - (char *)core->sp;
         where += moved->by;
     }
     return (const gl_suspension *)where;
@@ -64,42 +64,7 @@ gl_suspended_size(const gl_core *core)
     return (size_t)((char *)gl_lane_top(core->lane) - (char *)core->sp);
 }
 
-/* ---- Exchange -------------------------------------------------------------------------------- */
-
-/* Puts `in` on its lane, in exchange for `out` (or nobody). in->slice has room for what goes out.
- */
-static void
-exchange(gl_thread *thread, gl_core *out, gl_core *in)
-{
-    gl_lane *lane = in->lane;
-    gl_slice *slice = in->slice;
-    void *hidden = slice->link;
-    in->slice = NULL;
-    gl_lane_exchange(lane, out != NULL ? out->sp : gl_lane_top(lane), slice);
-    in->status = GL_SUSPENDED;
-    lane->occupant = in;
-    gl_pystate_unhide(hidden);
-    if (out == NULL) {
-        free(slice);
-        return;
-    }
-    gl_note_evicted(thread, out, slice);
-}
-
-/* `core`'s stack is in `slice` now. */
-void
-gl_note_evicted(gl_thread *thread, gl_core *core, gl_slice *slice)
-{
-    core->slice = slice;
-    core->status = GL_EVICTED;
-    gl_displacement moved;
-    const gl_suspension *suspension = suspension_of(core, &moved);
-    slice->link = gl_pystate_hide(&suspension->pystate, &moved);
-    if (core->chunk != NULL && gl_pystate_outgrew(&suspension->pystate, core->chunk) &&
-        thread->chunk_size < LARGEST_CHUNK) {
-        thread->chunk_size *= 2;
-    }
-}
+/* ---- Out and in ------------------------------------------------------------------------------ */
 
 /* How many bytes of room the occupant of a lane needs in order to leave it; 0 if it does not need
  * to be kept. */
@@ -116,36 +81,63 @@ room_needed(const gl_core *occupant, const gl_core *running)
     return (size_t)(top - (const char *)occupant->sp);
 }
 
-/* Makes sure that *slice has room for `room` bytes, and not far too much. Keeps its contents. */
+/* Makes sure that the spare slice has room for `room` bytes, and not far too much. */
 static bool
-fit(gl_slice **slice, size_t room)
+reserve(gl_thread *thread, size_t room)
 {
-    gl_slice *old = *slice;
-    if (room < old->size) {
-        room = old->size;
-    }
-    if (old->capacity >= room && old->capacity <= 2 * room + 4096) {
+    gl_slice *spare = thread->spare_slice;
+    if (GL_LIKELY(spare != NULL && spare->capacity >= room && spare->capacity <= 2 * room + 4096)) {
         return true;
     }
     gl_slice *fitting = gl_slice_new(room);
     if (fitting == NULL) {
-        return old->capacity >= room;
+        return spare != NULL && spare->capacity >= room;
     }
-    fitting->size = old->size;
-    fitting->link = old->link;
-    memcpy(gl_slice_data(fitting), gl_slice_data(old), old->size);
-    free(old);
-    *slice = fitting;
+    free(spare);
+    thread->spare_slice = fitting;
     return true;
 }
 
-/* Asks for what the exchange and the greenlet will read: with many greenlets it has long left the
- * cache. */
+/* Moves the stack of a lane's occupant to the spare slice. */
 static void
-prefetch(const gl_core *in)
+move_out(gl_thread *thread, gl_core *core)
 {
-    const char *slice = (const char *)in->slice;
-    const char *chunk = in->chunk;
+    gl_slice *slice = thread->spare_slice;
+    thread->spare_slice = NULL;
+    gl_lane_evict(core->lane, core->sp, slice);
+    core->lane->occupant = NULL;
+    core->slice = slice;
+    core->status = GL_EVICTED;
+    gl_displacement moved;
+    const gl_suspension *suspension = suspension_of(core, &moved);
+    slice->link = gl_pystate_hide(&suspension->pystate, &moved);
+    if (!gl_has_tail(core) && gl_pystate_outgrew(&suspension->pystate, core->chunk) &&
+        thread->chunk_size < LARGEST_CHUNK) {
+        thread->chunk_size *= 2;
+    }
+}
+
+/* Moves an evicted stack to its lane, which nobody occupies. */
+static void
+move_in(gl_thread *thread, gl_core *core)
+{
+    gl_slice *slice = core->slice;
+    core->slice = NULL;
+    gl_lane_restore(core->lane, slice);
+    core->lane->occupant = core;
+    core->status = GL_SUSPENDED;
+    gl_pystate_unhide(slice->link);
+    free(thread->spare_slice);
+    thread->spare_slice = slice;
+}
+
+/* Asks for what a greenlet that comes in will read: with many greenlets it has long left the cache.
+ */
+static void
+prefetch(const gl_core *core)
+{
+    const char *slice = (const char *)core->slice;
+    const char *chunk = core->chunk;
     for (size_t line = 0; line < 4; line++) {
         __builtin_prefetch(slice + 64 * line);
         __builtin_prefetch(chunk + 64 * line);
@@ -156,29 +148,36 @@ prefetch(const gl_core *in)
 }
 
 gl_entrance
-gl_bring_in(gl_thread *thread, gl_core *in)
+gl_bring_in(gl_thread *thread, gl_core *core)
 {
-    prefetch(in);
+    prefetch(core);
     gl_core *running = thread->current->pimpl;
-    gl_core *out = in->lane->occupant;
-    if (!fit(&in->slice, room_needed(out, running))) {
+    gl_core *out = core->lane->occupant;
+    size_t room = room_needed(out, running);
+    if (room > 0 && !reserve(thread, room)) {
         return GL_ENTRANCE_REFUSED;
     }
     if (out == running) {
         return GL_ENTRANCE_BY_SCRATCH;
     }
-    exchange(thread, out, in);
+    if (room > 0) {
+        move_out(thread, out);
+    }
+    move_in(thread, core);
     return GL_ENTRANCE_FREE;
 }
 
-void *
-gl_bring_in_on_scratch(void *argument)
+void
+gl_move_in(gl_thread *thread)
 {
-    gl_thread *thread = argument;
-    gl_core *in = thread->current->pimpl;
-    gl_core *out = in->lane->occupant;
-    exchange(thread, out, in);
-    return in->sp;
+    gl_core *core = thread->current->pimpl;
+    gl_core *out = core->lane->occupant;
+    if (out != NULL) {
+        move_out(thread, out);
+    }
+    if (core->slice != NULL) {
+        move_in(thread, core);
+    }
 }
 
 void *
@@ -189,75 +188,70 @@ gl_scratch_top(gl_thread *thread)
 
 /* ---- Coming and going ------------------------------------------------------------------------ */
 
-gl_entrance
-gl_settle(gl_thread *thread, gl_core *core)
+/* Makes room for `core` on the shared lane that it has been bound to. If refused, nothing has
+ * changed. */
+static gl_entrance
+make_room(gl_thread *thread, gl_core *core, gl_core *running)
 {
-    gl_core *running = thread->current->pimpl;
-    gl_lane *lane = gl_lane_bind(&thread->lanes, running->lane);
-    if (lane == NULL) {
-        return GL_ENTRANCE_REFUSED;
-    }
+    gl_lane *lane = core->lane;
     gl_core *occupant = lane->occupant;
-    gl_slice *slice = NULL;
     size_t room = room_needed(occupant, running);
     if (lane->tail_used && thread->chunk_size == 0) {
         thread->chunk_size = SMALLEST_CHUNK;
     }
     if ((lane->bound > 1 && thread->scratch == NULL &&
          (thread->scratch = PyMem_RawMalloc(SCRATCH_SIZE)) == NULL) ||
-        (room > 0 && (slice = gl_slice_new(room)) == NULL) ||
+        (room > 0 && !reserve(thread, room)) ||
         (lane->tail_used && (core->chunk = PyMem_RawMalloc(thread->chunk_size)) == NULL)) {
-        free(slice);
-        gl_lane_unbind(&thread->lanes, lane);
         return GL_ENTRANCE_REFUSED;
     }
-    core->lane = lane;
-    if (core->chunk != NULL) {
-        *(size_t *)core->chunk = thread->chunk_size; /* which may change before it is used */
+    if (core->chunk == NULL) {
+        core->chunk = gl_lane_tail(lane);
+        lane->tail_used = true;
     }
     else {
-        lane->tail_used = true;
+        *(size_t *)core->chunk = thread->chunk_size; /* which may change before it is used */
     }
     if (room == 0) {
         return GL_ENTRANCE_FREE;
     }
     if (occupant == running) {
-        occupant->slice = slice;
         return GL_ENTRANCE_BY_SCRATCH;
     }
-    gl_lane_exchange(lane, occupant->sp, slice);
-    gl_note_evicted(thread, occupant, slice);
-    lane->occupant = NULL;
+    move_out(thread, occupant);
     return GL_ENTRANCE_FREE;
 }
 
-void
-gl_datastack_of(const gl_core *core, void **memory, size_t *size)
+gl_entrance
+gl_settle(gl_thread *thread, gl_core *core)
 {
-    if (core->chunk != NULL) {
-        *memory = core->chunk;
-        *size = *(size_t *)core->chunk;
+    gl_core *running = thread->current->pimpl;
+    gl_lane *lane = gl_lane_bind(&thread->lanes, running->lane);
+    if (GL_UNLIKELY(lane == NULL)) {
+        return GL_ENTRANCE_REFUSED;
     }
-    else {
-        *memory = gl_lane_tail(core->lane, size);
+    core->lane = lane;
+    if (GL_LIKELY(!lane->is_shared)) {
+        core->chunk = gl_lane_tail(lane);
+        return GL_ENTRANCE_FREE;
     }
+    gl_entrance entrance = make_room(thread, core, running);
+    if (entrance == GL_ENTRANCE_REFUSED) {
+        core->lane = NULL;
+        gl_lane_unbind(&thread->lanes, lane);
+    }
+    return entrance;
 }
 
-/* Gives up a lane and what came with it. */
-void
-gl_leave(gl_core *core)
+/* Ends a tenancy. */
+static void
+unbind(gl_core *core)
 {
     gl_lane *lane = core->lane;
     core->lane = NULL;
+    core->chunk = NULL;
     if (lane->occupant == core) {
         lane->occupant = NULL;
-    }
-    if (core->chunk != NULL) {
-        PyMem_RawFree(core->chunk);
-        core->chunk = NULL;
-    }
-    else {
-        lane->tail_used = false;
     }
     if (core->thread->tstate != NULL) {
         gl_lane_unbind(&core->thread->lanes, lane);
@@ -265,6 +259,21 @@ gl_leave(gl_core *core)
     else {
         gl_lane_unbind_closed(lane);
     }
+}
+
+/* Gives up a lane and what came with it. */
+void
+gl_leave(gl_core *core)
+{
+    if (GL_UNLIKELY(core->lane->is_shared)) {
+        if (gl_has_tail(core)) {
+            core->lane->tail_used = false;
+        }
+        else {
+            PyMem_RawFree(core->chunk);
+        }
+    }
+    unbind(core);
 }
 
 void
@@ -284,20 +293,15 @@ gl_abandon(PyGreenlet *greenlet)
         return;
     }
     /* Somebody holds its frames: where they lie is lost, the rest is not. */
+    if (!gl_has_tail(core)) {
+        unbind(core);
+        return;
+    }
     gl_lane *lane = core->lane;
     core->lane = NULL;
+    core->chunk = NULL;
     if (lane->occupant == core) {
         lane->occupant = NULL;
     }
-    gl_lane_pool *lanes = core->thread->tstate != NULL ? &core->thread->lanes : NULL;
-    if (core->chunk == NULL) {
-        gl_lane_unbind_but_tail(lanes, lane);
-    }
-    else if (lanes != NULL) {
-        gl_lane_unbind(lanes, lane);
-    }
-    else {
-        gl_lane_unbind_closed(lane);
-    }
-    core->chunk = NULL;
+    gl_lane_unbind_but_tail(core->thread->tstate != NULL ? &core->thread->lanes : NULL, lane);
 }

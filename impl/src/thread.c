@@ -19,14 +19,9 @@
  */
 #include "greenlet.h"
 
-#if defined(__GLIBC__)
-/* One instruction instead of a call; glibc keeps room for this in modules loaded late. */
-#define GL_TLS_MODEL __attribute__((tls_model("initial-exec")))
-#else
-#define GL_TLS_MODEL
-#endif
+#include <stdlib.h>
 
-static _Thread_local gl_thread *thread_hint GL_TLS_MODEL;
+_Thread_local gl_thread *gl_thread_hint GL_TLS_MODEL;
 
 static size_t main_greenlet_count;
 
@@ -37,28 +32,20 @@ static size_t late_threshold = 1;
 static const char guard_name[] = "greenlane.thread";
 
 void
-gl_thread_retain(gl_thread *thread)
+gl_thread_free(gl_thread *thread)
 {
-    thread->references++;
-}
-
-void
-gl_thread_release(gl_thread *thread)
-{
-    if (--thread->references == 0) {
-        PyMem_RawFree(thread->deferred);
-        PyMem_RawFree(thread);
-    }
+    PyMem_RawFree(thread->deferred);
+    PyMem_RawFree(thread);
 }
 
 static void
 set_hint(gl_thread *thread)
 {
-    gl_thread *previous = thread_hint;
+    gl_thread *previous = gl_thread_hint;
     if (thread != NULL) {
         gl_thread_retain(thread);
     }
-    thread_hint = thread;
+    gl_thread_hint = thread;
     if (previous != NULL) {
         gl_thread_release(previous);
     }
@@ -95,7 +82,9 @@ retire(gl_thread *thread)
     gl_lane_pool_close(&thread->lanes);
     PyMem_RawFree(thread->scratch);
     thread->scratch = NULL;
-    if (thread_hint == thread) {
+    free(thread->spare_slice);
+    thread->spare_slice = NULL;
+    if (gl_thread_hint == thread) {
         set_hint(NULL);
     }
     gl_thread_release(thread);
@@ -200,27 +189,15 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
 }
 
 gl_thread *
-gl_thread_known(void)
+gl_thread_find(PyThreadState *tstate)
 {
-    gl_thread *thread = thread_hint;
-    return thread != NULL && gl_is_thread_of(thread, gl_tstate_get()) ? thread : NULL;
-}
-
-gl_thread *
-gl_thread_current(void)
-{
-    gl_thread *thread = gl_thread_known();
-    if (GL_LIKELY(thread != NULL)) {
-        return thread;
-    }
-    PyThreadState *tstate = gl_tstate_get();
     bool late = tstate->dict == NULL;
     PyObject *thread_dict = PyThreadState_GetDict(); /* borrowed */
     if (thread_dict == NULL) {
         PyErr_NoMemory();
         return NULL;
     }
-    thread = record_in(thread_dict);
+    gl_thread *thread = record_in(thread_dict);
     if (thread == NULL) {
         if (late_count >= late_threshold) {
             retire_late_records();
@@ -258,11 +235,8 @@ gl_thread_defer(gl_thread *thread, PyGreenlet *greenlet)
 }
 
 void
-gl_thread_drain_deferred(gl_thread *thread)
+gl_thread_drop_deferred(gl_thread *thread)
 {
-    if (GL_LIKELY(thread->deferred_count == 0)) {
-        return;
-    }
     /* Take the list: what is killed runs Python code that comes here again, and what is left is not
      * for it to kill. */
     PyGreenlet **deferred = thread->deferred;

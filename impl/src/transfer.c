@@ -30,10 +30,10 @@
 
 #include "context/switch.h"
 
-/* Cache lines of a target's stack and of its data stack that are worth asking for early: as many as
- * a plain switch touches. More cost time with few greenlets, fewer with many. */
-#define GL_PREFETCH_STACK 8
-#define GL_PREFETCH_TAIL 3
+/* Cache lines of a target's stack and of its data stack that are worth asking for early: those that
+ * a plain switch touches, and no others, which would only push something out of the cache. */
+#define GL_PREFETCH_STACK 5
+#define GL_PREFETCH_CHUNK 2
 
 /* ---- Who will run ---------------------------------------------------------------------------- */
 
@@ -127,11 +127,8 @@ lookup_run(PyGreenlet *target)
 /* What can be done with the greenlet that a switch leads to. */
 typedef enum { GL_NOTHING, GL_RESUME, GL_START } gl_choice;
 
-/* Finds out who runs when somebody switches to `greenlet`: *target, a new reference; and if it must
- * be started, what it calls: *run, a new reference. When this returns, nothing has changed since
- * the decision; it stays true until Python code runs. GL_NOTHING comes with an exception. */
 static gl_choice
-choose(gl_thread *thread, PyGreenlet *greenlet, PyGreenlet **target, PyObject **run)
+choose_any(gl_thread *thread, PyGreenlet *greenlet, PyGreenlet **target, PyObject **run)
 {
     for (;;) {
         *target = resolve(thread, greenlet);
@@ -154,6 +151,26 @@ choose(gl_thread *thread, PyGreenlet *greenlet, PyGreenlet **target, PyObject **
             return GL_NOTHING;
         }
     }
+}
+
+/* Finds out who runs when somebody switches to `greenlet`: *target, a new reference; and if it must
+ * be started, what it calls: *run, a new reference. When this returns, nothing has changed since
+ * the decision; it stays true until Python code runs. GL_NOTHING comes with an exception. */
+static inline gl_choice
+choose(gl_thread *thread, PyGreenlet *greenlet, PyGreenlet **target, PyObject **run)
+{
+    const gl_core *core = greenlet->pimpl;
+    if (gl_is_suspended(core) && core->thread == thread) {
+        *target = (PyGreenlet *)gl_new_ref((PyObject *)greenlet);
+        return GL_RESUME;
+    }
+    if (core->status == GL_NEW && core->run != NULL && Py_IS_TYPE(greenlet, &PyGreenlet_Type) &&
+        core->parent != NULL && core->parent->pimpl->thread == thread) {
+        *target = (PyGreenlet *)gl_new_ref((PyObject *)greenlet);
+        *run = gl_new_ref(core->run);
+        return GL_START;
+    }
+    return choose_any(thread, greenlet, target, run);
 }
 
 /* ---- Between two greenlets --------------------------------------------------------------------*/
@@ -203,7 +220,6 @@ arrive(gl_thread *thread, PyThreadState *tstate, const gl_suspension *here)
     gl_pystate_load(&here->pystate, tstate);
     load_context(core, tstate);
     core->status = GL_RUNNING;
-    core->suspension = NULL;
 
     /* The state is whole: from here on Python code may run. */
     PyGreenlet *origin = thread->origin;
@@ -226,93 +242,120 @@ prefetch(const gl_core *core)
     for (size_t line = 0; line < GL_PREFETCH_STACK; line++) {
         __builtin_prefetch(stack + 64 * line);
     }
-    const char *tail = (const char *)core->lane;
-    for (size_t line = 0; line < GL_PREFETCH_TAIL; line++) {
-        __builtin_prefetch(tail + 64 * line);
+    const char *chunk = core->chunk;
+    for (size_t line = 0; line < GL_PREFETCH_CHUNK; line++) {
+        __builtin_prefetch(chunk + 64 * line);
     }
 }
 
 /* Continues a suspended greenlet whose stack is on its lane. Takes the references to `target` and
  * `value`. */
-static PyObject *
+static inline PyObject *
 resume(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *value)
 {
     gl_suspension here;
     gl_core *to = target->pimpl;
     gl_core *from = thread->current->pimpl;
-    prefetch(to);
     depart(thread, tstate, &here);
     hand_over(thread, target, value);
     gl_context_switch(&from->sp, to->sp);
     return arrive(thread, tstate, &here);
 }
 
-/* The same for any suspended greenlet. */
-static PyObject *
+/* Brings in the current greenlet's stack, and continues it. A gl_context_entry that runs on the
+ * scratch stack: somebody stood on the very lane and had to leave it first. */
+static void *
+move_in_on_scratch(void *argument)
+{
+    gl_thread *thread = argument;
+    gl_move_in(thread);
+    return thread->current->pimpl->sp;
+}
+
+/* resume() for one whose stack belongs where the running one stands. Not inline: resume_any() would
+ * keep room for it on each stack. */
+__attribute__((noinline)) static PyObject *
+resume_by_scratch(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *value)
+{
+    gl_suspension here;
+    gl_core *from = thread->current->pimpl;
+    depart(thread, tstate, &here);
+    hand_over(thread, target, value);
+    gl_context_start(&from->sp, gl_scratch_top(thread), move_in_on_scratch, thread);
+    return arrive(thread, tstate, &here);
+}
+
+/* The same as resume() for any suspended greenlet. */
+static inline PyObject *
 resume_any(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *value)
 {
-    if (target->pimpl->status == GL_EVICTED) {
-        gl_entrance entrance = gl_bring_in(thread, target->pimpl);
-        if (entrance == GL_ENTRANCE_REFUSED) {
-            Py_DECREF(target);
-            Py_XDECREF(value);
-            return PyErr_NoMemory();
-        }
-        if (entrance == GL_ENTRANCE_BY_SCRATCH) {
-            gl_suspension here;
-            gl_core *from = thread->current->pimpl;
-            depart(thread, tstate, &here);
-            hand_over(thread, target, value);
-            gl_context_start(&from->sp, gl_scratch_top(thread), gl_bring_in_on_scratch, thread);
-            return arrive(thread, tstate, &here);
-        }
+    gl_core *core = target->pimpl;
+    if (GL_LIKELY(core->status == GL_SUSPENDED)) {
+        prefetch(core);
+        return resume(thread, tstate, target, value);
     }
-    return resume(thread, tstate, target, value);
+    gl_entrance entrance = gl_bring_in(thread, core);
+    if (GL_LIKELY(entrance == GL_ENTRANCE_FREE)) {
+        return resume(thread, tstate, target, value);
+    }
+    if (entrance == GL_ENTRANCE_BY_SCRATCH) {
+        return resume_by_scratch(thread, tstate, target, value);
+    }
+    Py_DECREF(target);
+    Py_XDECREF(value);
+    return PyErr_NoMemory();
 }
 
 /* ---- The first switch ------------------------------------------------------------------------ */
 
 /* Copies the arguments: they lie on the stack of the starter, which may go on before the callee
- * has read them. */
+ * has read them. False with MemoryError. */
 static bool
-launch_take_arguments(gl_launch *launch, const gl_arguments *arguments)
+take_arguments(gl_call *call, const gl_arguments *arguments)
 {
-    launch->nargs = arguments->nargs;
-    launch->kwnames = arguments->kwnames;
-    launch->total = launch->nargs;
-    if (launch->kwnames != NULL) {
-        launch->total += PyTuple_GET_SIZE(launch->kwnames);
+    Py_ssize_t total = arguments->nargs;
+    if (arguments->kwnames != NULL) {
+        total += PyTuple_GET_SIZE(arguments->kwnames);
     }
-    PyObject **args = launch->few;
-    launch->args = NULL;
-    if (launch->total > GL_FEW_ARGUMENTS) {
-        PyObject **room = PyMem_New(PyObject *, (size_t)launch->total + 1);
+    PyObject **room = call->few;
+    if (GL_UNLIKELY(total > GL_FEW_ARGUMENTS)) {
+        room = PyMem_New(PyObject *, (size_t)total + 1);
         if (room == NULL) {
             PyErr_NoMemory();
             return false;
         }
-        args = launch->args = room + 1;
     }
-    for (Py_ssize_t i = 0; i < launch->total; i++) {
-        args[i] = Py_NewRef(arguments->args[i]);
+    call->args = room + 1;
+    for (Py_ssize_t i = 0; i < total; i++) {
+        call->args[i] = gl_new_ref(arguments->args[i]);
     }
-    Py_XINCREF(launch->kwnames);
+    call->nargs = arguments->nargs;
+    call->kwnames = Py_XNewRef(arguments->kwnames);
+    call->total = total;
     return true;
 }
 
+/* May run Python code. */
 static void
-drop_arguments(PyObject **args, Py_ssize_t total, PyObject *kwnames)
+drop_arguments(gl_call *call)
 {
-    for (Py_ssize_t i = 0; i < total; i++) {
-        Py_DECREF(args[i]);
+    PyObject **args = call->args;
+    if (args == NULL) {
+        return;
     }
-    Py_XDECREF(kwnames);
-    if (total > GL_FEW_ARGUMENTS) {
+    call->args = NULL;
+    while (call->total > 0) {
+        call->total--;
+        Py_DECREF(args[call->total]);
+    }
+    Py_CLEAR(call->kwnames);
+    if (args != call->few + 1) {
         PyMem_Free(args - 1);
     }
 }
 
-static void *finish(gl_thread *thread, PyObject *result);
+/* Not inline: run_greenlet() would keep room for it on each stack. */
+__attribute__((noinline)) static void *finish(gl_thread *thread, PyObject *result);
 
 /* The first function on a lane. Its frame stays on the stack for the greenlet's life: small. */
 static void *
@@ -320,46 +363,33 @@ run_greenlet(void *argument)
 {
     gl_thread *thread = argument;
     PyGreenlet *self = thread->current; /* the thread's reference lasts until finish() */
+    gl_core *core = self->pimpl;
+    gl_call *call = &core->call;
+
+    /* Take the parcel before anybody else is started. */
     PyGreenlet *origin = thread->origin;
-
-    /* Take over what the launch owns before anybody else is launched. */
-    const gl_launch *launch = &thread->launch;
-    PyObject *run = launch->run;
-    PyObject *kwnames = launch->kwnames;
-    const Py_ssize_t nargs = launch->nargs;
-    Py_ssize_t total = launch->total;
-    PyObject *few[1 + GL_FEW_ARGUMENTS];
-    PyObject **args = launch->args;
-    if (total >= 0 && args == NULL) {
-        args = few + 1;
-        for (Py_ssize_t i = 0; i < total; i++) {
-            args[i] = launch->few[i];
-        }
-    }
-    PyObject *unused_run = launch->unused_run;
-
+    PyObject *unused = thread->unused;
+    bool is_called = call->args != NULL;
     if (GL_UNLIKELY(thread->tracer != NULL)) {
         /* gl_trace() wants a value only to tell a switch from a throw. */
-        PyObject *value = total < 0 ? NULL : Py_NewRef(Py_None);
-        value = gl_trace(thread, origin, self, value);
-        if (value != NULL) {
-            Py_DECREF(value);
-        }
-        else if (total >= 0) {
-            drop_arguments(args, total, kwnames);
-            total = -1;
-        }
+        PyObject *value = gl_trace(thread, origin, self, is_called ? Py_NewRef(Py_None) : NULL);
+        is_called = value != NULL;
+        Py_XDECREF(value);
     }
     Py_DECREF(origin);
-    Py_XDECREF(unused_run);
+    Py_XDECREF(unused);
 
     PyObject *result = NULL;
-    if (total >= 0) {
-        result =
-            PyObject_Vectorcall(run, args, (size_t)nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames);
-        drop_arguments(args, total, kwnames);
+    if (is_called) {
+        vectorcallfunc function = PyVectorcall_Function(core->run);
+        if (function == NULL) {
+            function = PyObject_Vectorcall;
+        }
+        result = function(core->run, call->args,
+                          (size_t)call->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, call->kwnames);
     }
-    Py_CLEAR(self->pimpl->run);
+    drop_arguments(call);
+    Py_CLEAR(core->run);
     return finish(thread, result);
 }
 
@@ -369,40 +399,31 @@ run_greenlet(void *argument)
 static gl_entrance
 prepare(gl_thread *thread, PyGreenlet *target, PyObject *run, const gl_arguments *arguments)
 {
-    gl_launch *launch = &thread->launch;
-    launch->run = run;
-    launch->total = -1;
-    if (arguments != NULL && !launch_take_arguments(launch, arguments)) {
-        Py_DECREF(run);
-        return GL_ENTRANCE_REFUSED;
-    }
-    gl_entrance entrance = gl_settle(thread, target->pimpl);
-    if (entrance == GL_ENTRANCE_REFUSED) {
-        if (launch->total >= 0) {
-            drop_arguments(launch->args != NULL ? launch->args : launch->few, launch->total,
-                           launch->kwnames);
+    gl_core *core = target->pimpl;
+    if (arguments == NULL || take_arguments(&core->call, arguments)) {
+        gl_entrance entrance = gl_settle(thread, core);
+        if (GL_LIKELY(entrance != GL_ENTRANCE_REFUSED)) {
+            thread->unused = core->run;
+            core->run = run; /* visible to the garbage collector while it runs */
+            return entrance;
         }
-        Py_DECREF(run);
+        /* No Python code here: the caller still has what the arguments were. */
+        drop_arguments(&core->call);
         PyErr_SetString(PyExc_MemoryError, "no memory for the C stack of another greenlet");
     }
-    return entrance;
+    Py_DECREF(run);
+    return GL_ENTRANCE_REFUSED;
 }
 
 /* Makes the thread state that of `target`, which is about to run for the first time. */
-static void
+static inline void
 begin(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target)
 {
     gl_core *core = target->pimpl;
-    gl_launch *launch = &thread->launch;
-    launch->unused_run = core->run;
-    core->run = launch->run; /* visible to the garbage collector while it runs */
     core->status = GL_RUNNING;
     core->thread = thread;
     gl_thread_retain(thread);
-    void *chunk;
-    size_t size;
-    gl_datastack_of(core, &chunk, &size);
-    gl_pystate_begin(tstate, &core->base, core->lane, chunk, size);
+    gl_pystate_begin(tstate, &core->base, core->lane, core->chunk, gl_chunk_size(core));
     load_context(core, tstate);
 }
 
@@ -412,13 +433,11 @@ static void *
 start_on_scratch(void *argument)
 {
     gl_thread *thread = argument;
-    gl_lane *lane = thread->current->pimpl->lane;
-    gl_core *origin = thread->origin->pimpl;
-    gl_lane_exchange(lane, origin->sp, origin->slice);
-    gl_note_evicted(thread, origin, origin->slice);
-    lane->occupant = thread->current->pimpl;
+    gl_move_in(thread);
+    gl_core *core = thread->current->pimpl;
+    core->lane->occupant = core;
     void *never_resumed;
-    gl_context_start(&never_resumed, gl_lane_top(lane), run_greenlet, thread);
+    gl_context_start(&never_resumed, gl_lane_top(core->lane), run_greenlet, thread);
     Py_UNREACHABLE();
 }
 
@@ -477,9 +496,17 @@ finish(gl_thread *thread, PyObject *result)
     if (result == NULL && PyErr_ExceptionMatches(gl_module.greenlet_exit)) {
         result = gl_error_take_value();
     }
+    PyGreenlet *parent = core->parent;
+    if (GL_LIKELY(result != NULL && parent != NULL && parent->pimpl->status == GL_SUSPENDED &&
+                  parent->pimpl->thread == thread)) {
+        gl_new_ref((PyObject *)parent);
+        depart_for_good(thread, tstate);
+        hand_over(thread, parent, result);
+        return parent->pimpl->sp;
+    }
     core->status = GL_DEAD;
     core->ending = true;
-    PyGreenlet *heir = (PyGreenlet *)Py_XNewRef((PyObject *)core->parent);
+    PyGreenlet *heir = (PyGreenlet *)Py_XNewRef((PyObject *)parent);
     while (heir != NULL) {
         PyGreenlet *target;
         PyObject *run;
@@ -498,7 +525,7 @@ finish(gl_thread *thread, PyObject *result)
                 }
                 /* Its stack belongs where we still stand. */
                 void *never_resumed;
-                gl_context_start(&never_resumed, gl_scratch_top(thread), gl_bring_in_on_scratch,
+                gl_context_start(&never_resumed, gl_scratch_top(thread), move_in_on_scratch,
                                  thread);
                 Py_UNREACHABLE();
             }
@@ -511,7 +538,7 @@ finish(gl_thread *thread, PyObject *result)
              * is read any more once it starts. */
             if (prepare(thread, target, run, result != NULL ? &arguments : NULL) !=
                 GL_ENTRANCE_REFUSED) {
-                Py_XDECREF(result); /* the launch has its own reference */
+                Py_XDECREF(result); /* the arguments have a reference of their own */
                 drop_quietly(thread, heir);
                 depart_for_good(thread, tstate);
                 hand_over(thread, target, NULL);
@@ -626,14 +653,14 @@ gl_switch(PyGreenlet *greenlet, const gl_arguments *arguments)
     /* The common case, in as few steps as possible: no argument or one, sent to a suspended
      * greenlet of this thread. */
     gl_core *core = greenlet->pimpl;
-    if (GL_LIKELY(core->status == GL_SUSPENDED && arguments->nargs <= 1 &&
-                  arguments->kwnames == NULL)) {
+    if (GL_LIKELY(gl_is_suspended(core) && arguments->nargs <= 1 && arguments->kwnames == NULL)) {
         gl_thread *thread = core->thread;
         PyThreadState *tstate = gl_tstate_get();
         if (GL_LIKELY(gl_is_thread_of(thread, tstate) && thread->deferred_count == 0)) {
             PyObject *value = arguments->nargs ? arguments->args[0] : gl_module.empty_tuple;
-            Py_INCREF(greenlet);
-            return resume(thread, tstate, greenlet, Py_NewRef(value));
+            gl_new_ref((PyObject *)greenlet);
+            gl_new_ref(value);
+            return resume_any(thread, tstate, greenlet, value);
         }
     }
     return deliver(greenlet, arguments);

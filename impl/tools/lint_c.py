@@ -92,7 +92,7 @@ ALLOWED_GLOBALS = {
     },
     "src/object.c": {"green_methods", "green_getset", "green_as_number", "PyGreenlet_Type"},
     "src/thread.c": {
-        "thread_hint",
+        "gl_thread_hint",
         "main_greenlet_count",
         "late_records",
         "late_count",

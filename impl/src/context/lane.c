@@ -15,9 +15,8 @@
  * of page tables: the guard of one lane and the top of the one below it then share that page.
  *
  * Sharing. The lane that a tenant past the limit is bound to is taken from those in use, in turn.
- * The exchange of two stacks swaps the lane's contents with the slice that comes in, in place: the
- * room that one leaves is the room that the other needs, so that an exchange hardly ever allocates,
- * and reads and writes each cache line of the slice once.
+ * The stack of the one that goes out is copied to a slice, that of the one that comes in from its
+ * slice, by the C library's memcpy(): it uses the widest registers that the processor has.
  *
  * The pool. Lanes handed back are kept, last in first out: the lane on top is warm. Those deeper
  * down would hold for ever what the greediest greenlet ever committed of them, so a lane that
@@ -143,18 +142,15 @@ gl_lane_pool_open(gl_lane_pool *pool, size_t limit)
 }
 
 /* A lane that nobody is bound to, or NULL. */
-static gl_lane *
+static inline gl_lane *
 acquire(gl_lane_pool *pool)
 {
-    gl_lane *lane = pool->idle_count > 0 ? pool->idle[--pool->idle_count] : make_lane(pool);
-    if (lane != NULL) {
+    if (GL_LIKELY(pool->idle_count > 0)) {
+        gl_lane *lane = pool->idle[--pool->idle_count];
         lane->trimmed = false;
-        lane->is_shared = false;
-        lane->tail_used = false;
-        lane->occupant = NULL;
-        lane->bound = 0;
+        return lane;
     }
-    return lane;
+    return make_lane(pool);
 }
 
 /* Makes a shared lane. */
@@ -195,16 +191,16 @@ gl_lane *
 gl_lane_bind(gl_lane_pool *pool, gl_lane *standing)
 {
     gl_lane *lane = NULL;
-    if (pool->own_count < pool->limit) {
+    if (GL_LIKELY(pool->own_count < pool->limit)) {
         lane = acquire(pool);
-        if (lane != NULL) {
+        if (GL_LIKELY(lane != NULL)) {
             pool->own_count++;
         }
         else {
             pool->limit = pool->own_count;
         }
     }
-    if (pool->own_count == RESERVE_AT) {
+    if (GL_UNLIKELY(pool->own_count == RESERVE_AT)) {
         /* Where address space is scarce, those with a lane of their own would leave none. */
         for (unsigned i = 0; i < RESERVED && i < pool->shared_limit && !pool->shared_refused; i++) {
             if (pool->shared[i] == NULL) {
@@ -212,12 +208,13 @@ gl_lane_bind(gl_lane_pool *pool, gl_lane *standing)
             }
         }
     }
-    if (lane == NULL) {
+    if (GL_UNLIKELY(lane == NULL)) {
         lane = share(pool, standing);
+        if (lane == NULL) {
+            return NULL;
+        }
     }
-    if (lane != NULL) {
-        lane->bound++;
-    }
+    lane->bound++;
     return lane;
 }
 
@@ -246,7 +243,7 @@ unmap(gl_lane *lane)
 }
 
 /* Makes room for one more idle lane. False at the maximum or out of memory. */
-static bool
+static inline bool
 reserve_idle(gl_lane_pool *pool)
 {
     if (pool->idle_count < pool->idle_capacity) {
@@ -280,7 +277,7 @@ gl_lane_unbind(gl_lane_pool *pool, gl_lane *lane)
         return;
     }
     pool->own_count--;
-    if (!reserve_idle(pool)) {
+    if (GL_UNLIKELY(!reserve_idle(pool))) {
         /* The caller may be running on this lane: another one goes in its place. */
         if (pool->idle_count == 0) {
             return; /* not even room for one pointer: leaked rather than failed */
@@ -323,6 +320,7 @@ gl_lane_unbind_but_tail(gl_lane_pool *pool, gl_lane *lane)
 gl_slice *
 gl_slice_new(size_t size)
 {
+    /* Rounded, so that a greenlet whose stack grows a little fits into the slice of another. */
     size_t capacity = (size + 127) & ~(size_t)127;
     gl_slice *slice = malloc(sizeof *slice + capacity);
     if (slice != NULL) {
@@ -333,46 +331,17 @@ gl_slice_new(size_t size)
     return slice;
 }
 
-/* Sixteen bytes, in a register where the CPU has such registers. */
-typedef uint64_t word_pair __attribute__((vector_size(16), aligned(8), may_alias));
-
-/* Exchanges two regions that do not overlap; a multiple of 8 bytes. */
-static void
-swap(char *a, char *b, size_t size)
+void
+gl_lane_evict(const gl_lane *lane, const char *sp, gl_slice *slice)
 {
-    enum { BLOCK = 4 * sizeof(word_pair) };
-    for (; size >= BLOCK; a += BLOCK, b += BLOCK, size -= BLOCK) {
-        word_pair *x = (word_pair *)a;
-        word_pair *y = (word_pair *)b;
-        const word_pair x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
-        const word_pair y0 = y[0], y1 = y[1], y2 = y[2], y3 = y[3];
-        x[0] = y0, x[1] = y1, x[2] = y2, x[3] = y3;
-        y[0] = x0, y[1] = x1, y[2] = x2, y[3] = x3;
-    }
-    for (; size > 0; a += 8, b += 8, size -= 8) {
-        uint64_t spare;
-        memcpy(&spare, a, 8);
-        memcpy(a, b, 8);
-        memcpy(b, &spare, 8);
-    }
+    slice->size = (size_t)((const char *)lane - sp);
+    memcpy(slice->data, sp, slice->size);
 }
 
 void
-gl_lane_exchange(gl_lane *lane, const char *sp, gl_slice *slice)
+gl_lane_restore(gl_lane *lane, const gl_slice *slice)
 {
-    char *top = gl_lane_top(lane);
-    char *end = slice->room + slice->capacity;
-    size_t out = (size_t)(top - sp);
-    size_t in = slice->size;
-    size_t both = out < in ? out : in;
-    swap(top - both, end - both, both);
-    if (out > in) {
-        memcpy(end - out, top - out, out - in);
-    }
-    else {
-        memcpy(top - in, end - in, in - out);
-    }
-    slice->size = out;
+    memcpy((char *)gl_lane_top(lane) - slice->size, slice->data, slice->size);
 }
 
 void

@@ -23,6 +23,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define GL_LIKELY(x) __builtin_expect(!!(x), 1)
+#define GL_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
 /* Address space of one lane, guard included. CPython 3.10-3.13 count C recursion instead of
  * measuring the stack, on the assumption of a main thread's 8 MiB: less is a crash there. */
 #define GL_LANE_SIZE ((size_t)8 << 20)
@@ -44,13 +47,12 @@ typedef struct gl_lane {
     bool trimmed;   /* while idle: nothing below the top of the stack is committed */
 } gl_lane;
 
-/* The stack of a tenant that is not the occupant of its lane; `data` ends at the top of the stack,
- * and so at the end of the room. */
+/* The stack of a tenant that is not the occupant of its lane. */
 typedef struct gl_slice {
     size_t capacity; /* bytes of room */
     size_t size;     /* bytes in use */
     void *link;      /* for the tenant */
-    char room[];
+    _Alignas(16) char data[];
 } gl_slice;
 
 typedef struct gl_lane_pool {
@@ -97,18 +99,12 @@ void gl_lane_unbind_closed(gl_lane *lane);
 /* A slice with room for at least `size` bytes, empty, or NULL. Free it with free(). */
 gl_slice *gl_slice_new(size_t size);
 
-/* Moves the occupant's stack, from `sp` up to the top, into a slice, and another tenant's from a
- * slice to the lane. *slice holds the one that comes in, or is an empty one if nobody does
- * (size 0); afterwards it holds the one that went out. `sp` is the top if nobody goes out. The room
- * of *slice must suffice. Nobody may be running on the lane. */
-void gl_lane_exchange(gl_lane *lane, const char *sp, gl_slice *slice);
+/* Copies the occupant's stack, from `sp` up to the top, to a slice, whose room must suffice. The
+ * lane is free for another one then. Nobody may be running on it. */
+void gl_lane_evict(const gl_lane *lane, const char *sp, gl_slice *slice);
 
-/* Where the stack of a slice begins. */
-static inline char *
-gl_slice_data(gl_slice *slice)
-{
-    return slice->room + slice->capacity - slice->size;
-}
+/* Puts the stack in a slice back to where it came from. Nobody may be running on the lane. */
+void gl_lane_restore(gl_lane *lane, const gl_slice *slice);
 
 /* The initial stack pointer. */
 static inline void *
@@ -117,13 +113,17 @@ gl_lane_top(gl_lane *lane)
     return lane;
 }
 
-/* The owner's memory: *size bytes. */
+/* The owner's memory, and how many bytes it has. */
 static inline void *
-gl_lane_tail(gl_lane *lane, size_t *size)
+gl_lane_tail(gl_lane *lane)
 {
-    char *start = (char *)(lane + 1);
-    *size = (size_t)(lane->end - start);
-    return start;
+    return lane + 1;
+}
+
+static inline size_t
+gl_lane_tail_size(const gl_lane *lane)
+{
+    return (size_t)(lane->end - (const char *)(lane + 1));
 }
 
 #endif

@@ -48,8 +48,8 @@ test_memory_is_usable_and_guarded(void)
     gl_lane_pool_open(&pool, 1000000);
     gl_lane *lane = gl_lane_bind(&pool, NULL);
     CHECK(lane != NULL);
-    size_t tail_size;
-    char *tail = gl_lane_tail(lane, &tail_size);
+    char *tail = gl_lane_tail(lane);
+    size_t tail_size = gl_lane_tail_size(lane);
     char *top = gl_lane_top(lane);
     CHECK((uintptr_t)top % 16 == 0);
     CHECK(tail_size >= GL_LANE_TAIL / 2);
@@ -205,7 +205,7 @@ is_filled(const char *start, const char *end, size_t tag)
 
 /* Stacks of all sizes take turns on one lane; each finds its own contents again. */
 static void
-test_exchange(void)
+test_eviction(void)
 {
     enum { TENANTS = 40, ROUNDS = 2000, LARGEST = 5000 };
     gl_lane_pool pool;
@@ -220,15 +220,15 @@ test_exchange(void)
         sizes[i] = (random >> 8) % LARGEST / 8 * 8;
         slices[i] = gl_slice_new(LARGEST);
         CHECK(slices[i] != NULL);
+        CHECK(slices[i]->size == 0 && slices[i]->capacity >= LARGEST);
         fill(top - sizes[i], top, i);
-        gl_lane_exchange(lane, top - sizes[i], slices[i]);
+        gl_lane_evict(lane, top - sizes[i], slices[i]);
         CHECK(slices[i]->size == sizes[i]);
-        CHECK(is_filled(gl_slice_data(slices[i]), slices[i]->room + slices[i]->capacity, i));
+        CHECK(is_filled(slices[i]->data, slices[i]->data + sizes[i], i));
     }
     unsigned occupant = 0;
-    gl_lane_exchange(lane, top, slices[0]);
-    gl_slice *free_slice = slices[0];
-    CHECK(free_slice->size == 0);
+    gl_lane_restore(lane, slices[0]);
+    gl_slice *spare = slices[0];
     for (int round = 0; round < ROUNDS; round++) {
         random = random * 1103515245 + 12345;
         unsigned next = (unsigned)(random >> 8) % TENANTS;
@@ -236,8 +236,10 @@ test_exchange(void)
             continue;
         }
         CHECK(is_filled(top - sizes[occupant], top, occupant));
-        gl_lane_exchange(lane, top - sizes[occupant], slices[next]);
-        slices[occupant] = slices[next];
+        gl_lane_evict(lane, top - sizes[occupant], spare);
+        gl_lane_restore(lane, slices[next]);
+        slices[occupant] = spare;
+        spare = slices[next];
         occupant = next;
     }
     CHECK(is_filled(top - sizes[occupant], top, occupant));
@@ -246,7 +248,7 @@ test_exchange(void)
             free(slices[i]);
         }
     }
-    free(free_slice);
+    free(spare);
     gl_lane_unbind(&pool, lane);
     gl_lane_pool_close(&pool);
 }
@@ -260,6 +262,6 @@ main(void)
     test_idle_lanes_do_not_keep_deep_stacks();
     test_refused_memory_is_null_and_the_pool_goes_on();
     test_lanes_are_shared_past_the_limit();
-    test_exchange();
+    test_eviction();
     return 0;
 }

@@ -83,7 +83,7 @@ RECURSIONS: dict[str, Callable[[], object]] = {
 
 def nested_tuple() -> Any:
     outer: Any = ()
-    for _ in range(100_000):
+    for _ in range(1_000_000):
         outer = (outer,)
     return outer
 

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -649,7 +650,9 @@ def test_fork_while_other_threads_have_greenlets() -> None:
     thread.start()
     ready.wait()
     gc.collect()
-    pid = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that threads and fork() mix badly
+        pid = os.fork()
     if pid == 0:
         try:
             kept[0].switch()
