@@ -28,7 +28,7 @@ capi_get_current(void)
 static PyObject *
 capi_throw(PyGreenlet *self, PyObject *type, PyObject *value, PyObject *traceback)
 {
-    return check(self) ? gl_throw(self, type, value, traceback) : NULL;
+    return check(self) ? gl_throw(self, type, value, traceback, NULL) : NULL;
 }
 
 static PyObject *

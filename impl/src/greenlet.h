@@ -46,10 +46,18 @@ typedef enum {
     GL_DEAD,      /* finished, or abandoned because its thread exited */
 } gl_status;
 
+/* The arguments of a call in vectorcall form; borrowed. */
+typedef struct {
+    PyObject *const *args;
+    Py_ssize_t nargs;
+    PyObject *kwnames; /* or NULL */
+} gl_arguments;
+
 /* What is left of a flow of control while it is suspended. Lies in the C frame that suspended it,
  * on its own stack: no allocation, and the memory is touched anyway. */
 typedef struct {
     gl_pystate pystate;
+    const gl_arguments *operands; /* of the call that suspended it, or NULL */
 } gl_suspension;
 
 /* Up to this many arguments of a first switch are kept without an allocation. */
@@ -137,17 +145,13 @@ typedef struct {
 extern gl_module_constants gl_module;
 extern PyTypeObject PyGreenlet_Type;
 
-/* The arguments of a call in vectorcall form; borrowed. */
-typedef struct {
-    PyObject *const *args;
-    Py_ssize_t nargs;
-    PyObject *kwnames; /* or NULL */
-} gl_arguments;
-
 /* transfer.c. Both return what the switch returns in the caller once it is resumed: a new
  * reference, or NULL with an exception. */
 PyObject *gl_switch(PyGreenlet *target, const gl_arguments *arguments);
-PyObject *gl_throw(PyGreenlet *target, PyObject *type, PyObject *value, PyObject *traceback);
+PyObject *gl_throw(PyGreenlet *target, PyObject *type, PyObject *value, PyObject *traceback,
+                   const gl_arguments *operands);
+/* Drops what a greenlet was started with. May run Python code. */
+void gl_drop_arguments(gl_call *call);
 /* Throws GreenletExit into a suspended greenlet of this thread, with the current one as its parent
  * for that while. Errors are reported as unraisable. */
 void gl_kill(PyGreenlet *greenlet);
@@ -172,8 +176,11 @@ void gl_move_in(gl_thread *thread);
 void *gl_scratch_top(gl_thread *thread);
 /* Ends the residence of a greenlet that ends. It may still be running on the lane. */
 void gl_leave(gl_core *core);
-/* Turns a suspended greenlet that can never run again into a dead one, without running it. */
+/* Turns a suspended greenlet that can never run again into a dead one, without running it. May run
+ * other Python code. */
 void gl_abandon(PyGreenlet *greenlet);
+/* The references that the frames of a suspended greenlet own. */
+int gl_visit_frames(const gl_core *core, visitproc visit, void *arg);
 /* The innermost frame of a suspended greenlet: a new reference, or NULL without an exception. */
 PyFrameObject *gl_suspended_frame(const gl_core *core);
 /* Bytes of C stack of a suspended greenlet that has a lane. */
@@ -208,6 +215,8 @@ PyGreenlet *gl_new(PyObject *run, PyObject *parent);
 /* A main greenlet for `thread`. */
 PyGreenlet *gl_new_main(gl_thread *thread);
 void gl_free_spare(gl_thread *thread);
+/* See gl_operands: is this a call of switch() or throw()? */
+bool gl_is_call(PyObject *below, PyObject *callee);
 int gl_set_parent(PyGreenlet *greenlet, PyObject *parent);
 
 /* module.c */

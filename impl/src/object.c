@@ -1,12 +1,15 @@
 /* The type `greenlet`: construction, attributes, collection, deallocation.
  *
- * Suspended greenlets and the garbage collector. A suspended greenlet owns a C stack whose
- * references nobody can enumerate. What *can* be visited is: parent, run, context, the outermost
- * exception, __dict__. References on its stack show up as references from outside, so that objects
- * they lead to are never taken for garbage; a greenlet that only its own frames refer to is
- * therefore not collected, but one that is part of an ordinary cycle is. The collector calls the
- * finalizer before it clears anything, and the finalizer raises GreenletExit in the greenlet, whose
- * frames then unwind in good order.
+ * Suspended greenlets and the garbage collector. A suspended greenlet owns a C stack and frames of
+ * Python. What the frames own is visited (gl_pystate_visit), and so are parent, run, arguments,
+ * context, the outermost exception and __dict__. What C functions on the stack own can't be seen:
+ * it shows up as references from outside, and what they lead to is never taken for garbage. The
+ * collector calls the finalizer before it clears anything, and the finalizer raises GreenletExit in
+ * the greenlet, whose frames then unwind in good order. A greenlet that survives that is not asked
+ * twice: its frames are in use, and the collector is not shown them any more.
+ *
+ * If the thread of a suspended greenlet has exited nothing can run it. It is *abandoned*: what its
+ * frames own is dropped, without running it.
  */
 #include "greenlet.h"
 
@@ -218,6 +221,25 @@ done:
 
 /* ---- Garbage collection and deallocation ----------------------------------------------------- */
 
+/* Can GreenletExit be raised in this greenlet: is it suspended, and can Python code still run? */
+static bool
+is_killable(const gl_core *core)
+{
+    return core != NULL && gl_is_suspended(core) && !core->is_main &&
+           core->thread->tstate != NULL && !gl_is_finalizing();
+}
+
+/* May the collector know what the frames of a suspended greenlet refer to? Only while it does no
+ * more than finalize the greenlet, which then unwinds its frames: it does so once. Later it would
+ * clear what the frames still use. */
+static bool
+may_visit_frames(PyObject *self)
+{
+    const gl_core *core = ((PyGreenlet *)self)->pimpl;
+    return gl_is_suspended(core) && !core->is_main &&
+           (gl_is_abandoned(core) || !PyObject_GC_IsFinalized(self)) && !gl_is_finalizing();
+}
+
 static int
 green_traverse(PyObject *object, visitproc visit, void *arg)
 {
@@ -234,6 +256,12 @@ green_traverse(PyObject *object, visitproc visit, void *arg)
     for (Py_ssize_t i = 0; core->call.args != NULL && i < core->call.total; i++) {
         Py_VISIT(core->call.args[i]);
     }
+    if (may_visit_frames(object)) {
+        int stop = gl_visit_frames(core, visit, arg);
+        if (stop != 0) {
+            return stop;
+        }
+    }
     return gl_pybase_visit(&core->base, visit, arg);
 }
 
@@ -246,6 +274,9 @@ drop_references(PyGreenlet *self)
         Py_CLEAR(core->parent);
         Py_CLEAR(core->run);
         Py_CLEAR(core->context);
+        if (core->call.args != NULL) {
+            gl_drop_arguments(&core->call);
+        }
         gl_pybase_clear(&core->base);
     }
 }
@@ -255,6 +286,9 @@ green_clear(PyObject *object)
 {
     PyGreenlet *self = (PyGreenlet *)object;
     gl_core *core = self->pimpl;
+    if (core != NULL && gl_is_suspended(core) && gl_is_abandoned(core)) {
+        gl_abandon(self);
+    }
     if (core != NULL && !core->is_main && (gl_is_suspended(core) || core->status == GL_RUNNING)) {
         /* It survived its finalizer: what it refers to is in use, or will be when it is
          * deallocated for want of references. */
@@ -262,14 +296,6 @@ green_clear(PyObject *object)
     }
     drop_references(self);
     return 0;
-}
-
-/* Can GreenletExit be raised in this greenlet: is it suspended, and can Python code still run? */
-static bool
-is_killable(const gl_core *core)
-{
-    return core != NULL && gl_is_suspended(core) && !core->is_main &&
-           core->thread->tstate != NULL && !gl_is_finalizing();
 }
 
 /* Says that a greenlet could not be killed. `self` is kept alive for ever: its stack is in use. */
@@ -420,11 +446,11 @@ green_dealloc(PyObject *object)
         if (finalize_from_dealloc(object)) {
             return;
         }
-        if (gl_is_suspended(core)) {
-            gl_abandon(self);
-        }
     }
     PyObject_GC_UnTrack(self);
+    if (core != NULL && gl_is_suspended(core) && !core->is_main) {
+        gl_abandon(self);
+    }
     if (GL_LIKELY(!drops_others(self))) {
         dispose_of(self);
         return;
@@ -472,7 +498,29 @@ green_throw(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     return gl_throw((PyGreenlet *)self, nargs > 0 ? args[0] : gl_module.greenlet_exit,
-                    nargs > 1 ? args[1] : NULL, nargs > 2 ? args[2] : NULL);
+                    nargs > 1 ? args[1] : NULL, nargs > 2 ? args[2] : NULL,
+                    &(gl_arguments){.args = args, .nargs = nargs});
+}
+
+static bool
+is_method(PyCFunction function)
+{
+    return function == (PyCFunction)(void (*)(void))green_switch ||
+           function == (PyCFunction)(void (*)(void))green_throw;
+}
+
+bool
+gl_is_call(PyObject *below, PyObject *callee)
+{
+    if (callee == NULL) {
+        return below != NULL && PyCFunction_Check(below) &&
+               is_method(PyCFunction_GET_FUNCTION(below));
+    }
+    if (PyCFunction_Check(callee)) {
+        return is_method(PyCFunction_GET_FUNCTION(callee));
+    }
+    return below != NULL && Py_IS_TYPE(below, &PyMethodDescr_Type) &&
+           is_method(((PyMethodDescrObject *)below)->d_method->ml_meth) && PyGreenlet_Check(callee);
 }
 
 static PyObject *

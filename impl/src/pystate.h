@@ -17,10 +17,12 @@
  *                        frames, an empty C stack. The depth of Python calls goes on from that
  *                        of the starter, or greenlets that start greenlets without end would
  *                        never be stopped
- *   gl_pystate_abandon() frees what a suspended greenlet holds that will never run again; false if
- *                        its data stack must stay because somebody holds its frames
- *   gl_pystate_hide(), gl_pystate_unhide()
- *                        keep the chain of frames whole while the stack is elsewhere
+ *   gl_pystate_visit()   the references that the frames of a suspended greenlet own, for the
+ * garbage collector. Up to 3.13 a frame that is calling into C does not tell how much of its stack
+ * is in use; gl_operands tells it of the innermost one gl_pystate_abandon() drops those references,
+ * and frees what a suspended greenlet holds that will never run again; false if its data stack must
+ * stay because somebody holds its frames. May run Python code gl_pystate_hide(),
+ * gl_pystate_unhide() keep the chain of frames whole while the stack is elsewhere
  *   gl_pystate_outgrew() has the data stack gone on beyond its first chunk?
  *   gl_pystate_frame()   new reference to the innermost Python frame of a suspended greenlet
  *   gl_pybase_visit()    the references that a gl_pybase owns, for the garbage collector
@@ -60,10 +62,12 @@
 #if PY_VERSION_HEX >= 0x030E0000
 #include <internal/pycore_interpframe_structs.h>
 #include <internal/pycore_pythonrun.h>
+#include <internal/pycore_stackref.h>
 #include <internal/pycore_tstate.h>
 #endif
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -72,6 +76,43 @@
 #ifdef Py_GIL_DISABLED
 #error "greenlane: free-threaded CPython is not supported yet"
 #endif
+
+/* Py_VISIT for use outside of a tp_traverse function. */
+#define GL_VISIT(object)                                                                           \
+    do {                                                                                           \
+        if ((object) != NULL) {                                                                    \
+            int result = visit((PyObject *)(object), arg);                                         \
+            if (result != 0) {                                                                     \
+                return result;                                                                     \
+            }                                                                                      \
+        }                                                                                          \
+    } while (0)
+
+/* The operands of the call with which a greenlet suspended itself, if it was made by the
+ * interpreter: they are on top of the calling frame's stack, and all that lies below is in use as
+ * well. */
+typedef struct {
+    PyObject *const *args;
+    Py_ssize_t total;
+    /* Is this what the interpreter has below the operands of such a call: the function and a null
+     * pointer in either order, or the method and its object? */
+    bool (*is_call)(PyObject *below, PyObject *callee);
+} gl_operands;
+
+/* How many slots of a frame's stack are known to be in use. The operands of calls that C code makes
+ * lie elsewhere; if it passes on those that it was called with, something else lies below them. */
+static inline Py_ssize_t
+gl_operands_depth(const gl_operands *operands, PyObject *const *stack, Py_ssize_t size)
+{
+    if (operands == NULL || (uintptr_t)operands->args <= (uintptr_t)stack ||
+        (uintptr_t)(operands->args + operands->total) > (uintptr_t)(stack + size)) {
+        return 0;
+    }
+    const Py_ssize_t below = operands->args - stack;
+    return operands->is_call(below > 1 ? stack[below - 2] : NULL, stack[below - 1])
+               ? below + operands->total
+               : 0;
+}
 
 /* The Python stack ("data stack") of CPython 3.11 and later: frames are pushed on a chain of
  * chunks. A greenlet's first chunk is memory of ours. CPython frees a chunk when the frame at the
@@ -112,31 +153,170 @@ gl_datastack_begin(PyThreadState *tstate, void *memory, size_t size)
     tstate->datastack_limit = (PyObject **)((char *)chunk + size);
 }
 
-/* For a greenlet that will never run again (one that finishes has popped its chunks itself): cuts
- * its frames loose from its C stack, and frees the chunks that CPython added to ours, all but the
- * last of the chain. Somebody may have got hold of one of its frames, though: a frame object points
- * into the chunks. Then false is returned, and the chunks must stay. */
-static inline bool
-gl_datastack_abandon(const gl_datastack *saved, struct _PyInterpreterFrame *innermost)
+/* A slot of a frame: a local variable, or a value on the frame's stack. From 3.14 on it may also
+ * hold a reference that somebody else owns, or a number. */
+#if PY_VERSION_HEX >= 0x030E0000
+
+typedef _PyStackRef gl_slot;
+
+/* The object if the slot owns a reference to one, else NULL. */
+static inline PyObject *
+gl_slot_owned(gl_slot slot)
 {
-    bool is_held = false;
+    return (slot.bits & Py_TAG_BITS) == 0 ? (PyObject *)slot.bits : NULL;
+}
+
+static inline void
+gl_slot_empty(gl_slot *slot)
+{
+    *slot = PyStackRef_NULL;
+}
+
+#else
+
+typedef PyObject *gl_slot;
+
+static inline PyObject *
+gl_slot_owned(gl_slot slot)
+{
+    return slot;
+}
+
+static inline void
+gl_slot_empty(gl_slot *slot)
+{
+    *slot = NULL;
+}
+
+#endif
+
+/* Where the slots of a frame end that are in use. */
+#if PY_VERSION_HEX >= 0x030E0000
+
+static inline gl_slot *
+gl_frame_end(struct _PyInterpreterFrame *frame, const gl_operands *operands)
+{
+    (void)operands;
+    return frame->stackpointer != NULL ? frame->stackpointer : frame->localsplus;
+}
+
+#else
+
+static inline gl_slot *
+gl_frame_end(struct _PyInterpreterFrame *frame, const gl_operands *operands)
+{
+    if (frame->stacktop >= 0) {
+        return frame->localsplus + frame->stacktop;
+    }
+#if PY_VERSION_HEX >= 0x030D0000
+    const PyCodeObject *code = (PyCodeObject *)frame->f_executable;
+#else
+    const PyCodeObject *code = frame->f_code;
+#endif
+    PyObject **stack = frame->localsplus + code->co_nlocalsplus;
+    return stack + gl_operands_depth(operands, stack, code->co_stacksize);
+}
+
+#endif
+
+/* The other references that a frame owns. */
+enum { GL_FRAME_FIELDS = 4 };
+
+static inline void
+gl_frame_fields(const struct _PyInterpreterFrame *frame, PyObject *fields[GL_FRAME_FIELDS])
+{
+#if PY_VERSION_HEX >= 0x030E0000
+    fields[0] = gl_slot_owned(frame->f_executable);
+    fields[1] = gl_slot_owned(frame->f_funcobj);
+#elif PY_VERSION_HEX >= 0x030D0000
+    fields[0] = frame->f_executable;
+    fields[1] = frame->f_funcobj;
+#elif PY_VERSION_HEX >= 0x030C0000
+    fields[0] = (PyObject *)frame->f_code;
+    fields[1] = frame->f_funcobj;
+#else
+    fields[0] = (PyObject *)frame->f_code;
+    fields[1] = (PyObject *)frame->f_func;
+#endif
+    fields[2] = frame->f_locals;
+    fields[3] = (PyObject *)frame->frame_obj;
+}
+
+/* Of the frames of a suspended greenlet, those that its stack owns: not the ones of generators,
+ * which the generators visit and drop, nor the interpreter's entry frames, which own nothing. */
+static inline int
+gl_frames_visit(struct _PyInterpreterFrame *innermost, const gl_operands *operands, visitproc visit,
+                void *arg)
+{
+    for (struct _PyInterpreterFrame *f = innermost; f != NULL; f = f->previous) {
+        if (f->owner == FRAME_OWNED_BY_THREAD) {
+            PyObject *fields[GL_FRAME_FIELDS];
+            gl_frame_fields(f, fields);
+            for (size_t i = 0; i < GL_FRAME_FIELDS; i++) {
+                GL_VISIT(fields[i]);
+            }
+            const gl_slot *end = gl_frame_end(f, f == innermost ? operands : NULL);
+            for (const gl_slot *slot = f->localsplus; slot < end; slot++) {
+                GL_VISIT(gl_slot_owned(*slot));
+            }
+        }
+    }
+    return 0;
+}
+
+/* Does somebody else have the object that shows this frame to Python? */
+static inline bool
+gl_is_held(const struct _PyInterpreterFrame *frame)
+{
+    return frame->frame_obj != NULL && Py_REFCNT(frame->frame_obj) > 1;
+}
+
+/* For a greenlet that will never run again (one that finishes has popped its frames itself): drops
+ * what its frames own, and frees the chunks that CPython added to ours, all but the last of the
+ * chain. Somebody may have got hold of one of its frames, though: a frame object points into the
+ * chunks. Then the chunks must stay, and so must that frame and those that f_back leads to. */
+static inline bool
+gl_datastack_abandon(const gl_datastack *saved, struct _PyInterpreterFrame *innermost,
+                     const gl_operands *operands)
+{
+    /* Before anything can run: cut the frames loose from the C stack, on which the interpreter's
+     * entry frames lie, and link those that we own. */
+    struct _PyInterpreterFrame *first = NULL;
+    struct _PyInterpreterFrame **link = &first;
     struct _PyInterpreterFrame *previous;
     for (struct _PyInterpreterFrame *f = innermost; f != NULL; f = previous) {
         previous = f->previous;
-        /* Entry frames of the interpreter lie on the C stack, and most of their fields are not set.
-         */
-        while (previous != NULL && previous->owner > FRAME_OWNED_BY_GENERATOR) {
-            previous = previous->previous;
+        if (f->owner == FRAME_OWNED_BY_GENERATOR) {
+            /* It lives on in the generator, which counts as running for ever: CPython could not
+             * close it. So it is never deallocated. */
+            f->previous = NULL;
+            Py_INCREF((char *)f - offsetof(PyGenObject, gi_iframe));
         }
-        if (f->owner > FRAME_OWNED_BY_GENERATOR) {
-            continue;
+        if (f->owner == FRAME_OWNED_BY_THREAD) {
+            *link = f;
+            link = &f->previous;
         }
-        /* A generator's frame lives on in the generator; its caller's may not. */
-        f->previous = f->owner == FRAME_OWNED_BY_GENERATOR ? NULL : previous;
-        is_held |= f->frame_obj != NULL && f->owner == FRAME_OWNED_BY_THREAD;
     }
-    if (is_held) {
-        return false;
+    *link = NULL;
+    for (struct _PyInterpreterFrame *f = first; f != NULL && !gl_is_held(f); f = f->previous) {
+        const gl_slot *end = gl_frame_end(f, f == innermost ? operands : NULL);
+        for (gl_slot *slot = f->localsplus; slot < end; slot++) {
+            PyObject *owned = gl_slot_owned(*slot);
+            gl_slot_empty(slot);
+            Py_XDECREF(owned);
+        }
+    }
+    for (struct _PyInterpreterFrame *f = first; f != NULL; f = f->previous) {
+        if (gl_is_held(f)) {
+            return false;
+        }
+    }
+    for (struct _PyInterpreterFrame *f = first; f != NULL; f = f->previous) {
+        PyObject *fields[GL_FRAME_FIELDS];
+        gl_frame_fields(f, fields);
+        for (size_t i = 0; i < GL_FRAME_FIELDS; i++) {
+            Py_XDECREF(fields[i]);
+        }
     }
     PyObjectArenaAllocator arena;
     PyObject_GetArenaAllocator(&arena);
@@ -281,17 +461,6 @@ gl_frames_unhide(void *last_hidden)
 
 #endif
 
-/* Py_VISIT for use outside of a tp_traverse function. */
-#define GL_VISIT(object)                                                                           \
-    do {                                                                                           \
-        if ((object) != NULL) {                                                                    \
-            int result = visit((PyObject *)(object), arg);                                         \
-            if (result != 0) {                                                                     \
-                return result;                                                                     \
-            }                                                                                      \
-        }                                                                                          \
-    } while (0)
-
 /* ---- CPython 3.10 ---------------------------------------------------------------------------- */
 #if PY_VERSION_HEX >= 0x030A0000 && PY_VERSION_HEX < 0x030B0000
 
@@ -349,17 +518,52 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *ch
     tstate->trash_delete_nesting = 0;
 }
 
-static inline bool
-gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved)
+/* Frames are objects in this version. The C function that runs one owns a reference to it;
+ * generators own theirs. Most are not tracked before they end, and are visited as if they were part
+ * of us. */
+static inline int
+gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl_operands *operands,
+                 visitproc visit, void *arg)
 {
     (void)moved;
-    if (_Py_IsFinalizing()) {
-        return true;
+    for (PyFrameObject *frame = saved->frame; frame != NULL; frame = frame->f_back) {
+        if (frame->f_gen == NULL) {
+            GL_VISIT(frame);
+            if (!PyObject_GC_IsTracked((PyObject *)frame)) {
+                int stop = Py_TYPE(frame)->tp_traverse((PyObject *)frame, visit, arg);
+                if (stop != 0) {
+                    return stop;
+                }
+            }
+        }
     }
-    /* Frames are objects in this version. The C function that runs one owns a reference to it,
-     * which it will not drop any more; generators own theirs. This may run Python code. */
+    PyFrameObject *innermost = saved->frame;
+    if (innermost != NULL && innermost->f_gen == NULL && innermost->f_stackdepth < 0) {
+        const Py_ssize_t depth =
+            gl_operands_depth(operands, innermost->f_valuestack, innermost->f_code->co_stacksize);
+        for (Py_ssize_t i = 0; i < depth; i++) {
+            GL_VISIT(innermost->f_valuestack[i]);
+        }
+    }
+    return 0;
+}
+
+static inline bool
+gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
+                   const gl_operands *operands)
+{
+    (void)moved;
+    PyFrameObject *innermost = saved->frame;
+    if (innermost != NULL && innermost->f_gen == NULL && innermost->f_stackdepth < 0) {
+        Py_ssize_t depth =
+            gl_operands_depth(operands, innermost->f_valuestack, innermost->f_code->co_stacksize);
+        while (depth > 0) {
+            depth--;
+            Py_CLEAR(innermost->f_valuestack[depth]);
+        }
+    }
     PyFrameObject *back;
-    for (PyFrameObject *frame = saved->frame; frame != NULL; frame = back) {
+    for (PyFrameObject *frame = innermost; frame != NULL; frame = back) {
         back = frame->f_back;
         if (frame->f_gen == NULL) {
             Py_DECREF(frame);
@@ -470,11 +674,20 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *ch
     tstate->trash_delete_nesting = 0;
 }
 
-static inline bool
-gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved)
+static inline int
+gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl_operands *operands,
+                 visitproc visit, void *arg)
 {
     const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
-    return gl_datastack_abandon(&saved->datastack, cframe->current_frame);
+    return gl_frames_visit(cframe->current_frame, operands, visit, arg);
+}
+
+static inline bool
+gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
+                   const gl_operands *operands)
+{
+    const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
+    return gl_datastack_abandon(&saved->datastack, cframe->current_frame, operands);
 }
 
 /* PyThreadState_GetFrame() reads but the innermost frame: a blank thread state that has it serves
@@ -585,11 +798,20 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *ch
     tstate->trash.delete_nesting = 0;
 }
 
-static inline bool
-gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved)
+static inline int
+gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl_operands *operands,
+                 visitproc visit, void *arg)
 {
     const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
-    return gl_datastack_abandon(&saved->datastack, cframe->current_frame);
+    return gl_frames_visit(cframe->current_frame, operands, visit, arg);
+}
+
+static inline bool
+gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
+                   const gl_operands *operands)
+{
+    const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
+    return gl_datastack_abandon(&saved->datastack, cframe->current_frame, operands);
 }
 
 static inline PyFrameObject *
@@ -686,11 +908,20 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *ch
     tstate->delete_later = NULL;
 }
 
-static inline bool
-gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved)
+static inline int
+gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl_operands *operands,
+                 visitproc visit, void *arg)
 {
     (void)moved;
-    return gl_datastack_abandon(&saved->datastack, saved->current_frame);
+    return gl_frames_visit(saved->current_frame, operands, visit, arg);
+}
+
+static inline bool
+gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
+                   const gl_operands *operands)
+{
+    (void)moved;
+    return gl_datastack_abandon(&saved->datastack, saved->current_frame, operands);
 }
 
 static inline PyFrameObject *
@@ -782,11 +1013,20 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *ch
     tstate->delete_later = NULL;
 }
 
-static inline bool
-gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved)
+static inline int
+gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl_operands *operands,
+                 visitproc visit, void *arg)
 {
     (void)moved;
-    return gl_datastack_abandon(&saved->datastack, saved->current_frame);
+    return gl_frames_visit(saved->current_frame, operands, visit, arg);
+}
+
+static inline bool
+gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
+                   const gl_operands *operands)
+{
+    (void)moved;
+    return gl_datastack_abandon(&saved->datastack, saved->current_frame, operands);
 }
 
 static inline PyFrameObject *
@@ -883,11 +1123,20 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *ch
     tstate->delete_later = NULL;
 }
 
-static inline bool
-gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved)
+static inline int
+gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl_operands *operands,
+                 visitproc visit, void *arg)
 {
     (void)moved;
-    return gl_datastack_abandon(&saved->datastack, saved->current_frame);
+    return gl_frames_visit(saved->current_frame, operands, visit, arg);
+}
+
+static inline bool
+gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
+                   const gl_operands *operands)
+{
+    (void)moved;
+    return gl_datastack_abandon(&saved->datastack, saved->current_frame, operands);
 }
 
 static inline PyFrameObject *

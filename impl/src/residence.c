@@ -50,6 +50,29 @@ suspension_of(const gl_core *core, gl_displacement *moved)
     return (const gl_suspension *)where;
 }
 
+/* The call that suspended a greenlet. */
+static gl_operands
+operands_of(const gl_suspension *suspension, const gl_displacement *moved)
+{
+    gl_operands operands = {.is_call = gl_is_call};
+    const gl_arguments *call = gl_displaced(moved, suspension->operands);
+    if (call != NULL) {
+        operands.args = call->args;
+        operands.total = call->nargs;
+        operands.total += call->kwnames != NULL ? PyTuple_GET_SIZE(call->kwnames) : 0;
+    }
+    return operands;
+}
+
+int
+gl_visit_frames(const gl_core *core, visitproc visit, void *arg)
+{
+    gl_displacement moved;
+    const gl_suspension *suspension = suspension_of(core, &moved);
+    const gl_operands operands = operands_of(suspension, &moved);
+    return gl_pystate_visit(&suspension->pystate, &moved, &operands, visit, arg);
+}
+
 PyFrameObject *
 gl_suspended_frame(const gl_core *core)
 {
@@ -281,12 +304,15 @@ gl_abandon(PyGreenlet *greenlet)
 {
     gl_core *core = greenlet->pimpl;
     gl_displacement moved;
-    const gl_suspension *suspension = suspension_of(core, &moved);
+    /* A copy: once Python code runs, the stack may be overwritten by another tenant's. */
+    const gl_suspension suspension = *suspension_of(core, &moved);
+    const gl_operands operands = operands_of(&suspension, &moved);
     gl_slice *slice = core->slice;
-    core->status = GL_DEAD; /* before anything that may run Python code */
-    core->suspension = NULL;
+    core->status = GL_DEAD;
     core->slice = NULL;
-    bool stack_is_free = gl_pystate_abandon(&suspension->pystate, &moved);
+    /* While the interpreter finalizes, what would run has nothing to run on any more. */
+    bool stack_is_free =
+        gl_is_finalizing() || gl_pystate_abandon(&suspension.pystate, &moved, &operands);
     free(slice);
     if (stack_is_free) {
         gl_leave(core);

@@ -247,6 +247,11 @@ gl_thread_drop_deferred(gl_thread *thread)
     gl_error pending;
     gl_error_fetch(&pending);
     for (size_t i = 0; i < count; i++) {
+        gl_core *core = deferred[i]->pimpl;
+        if (core->was_finalized && gl_is_suspended(core) && !gl_is_abandoned(core)) {
+            /* The collector of another thread found it to be garbage: only garbage refers to it. */
+            gl_kill(deferred[i]);
+        }
         Py_DECREF(deferred[i]);
     }
     gl_error_restore(&pending);

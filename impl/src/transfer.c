@@ -204,11 +204,12 @@ hand_over(gl_thread *thread, PyGreenlet *target, PyObject *value)
 }
 
 static inline void
-depart(gl_thread *thread, PyThreadState *tstate, gl_suspension *here)
+depart(gl_thread *thread, PyThreadState *tstate, gl_suspension *here, const gl_arguments *operands)
 {
     gl_core *core = thread->current->pimpl;
     gl_pystate_save(&here->pystate, tstate);
     store_context(core, tstate);
+    here->operands = operands;
     core->suspension = here;
     core->status = GL_SUSPENDED;
 }
@@ -251,12 +252,13 @@ prefetch(const gl_core *core)
 /* Continues a suspended greenlet whose stack is on its lane. Takes the references to `target` and
  * `value`. */
 static inline PyObject *
-resume(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *value)
+resume(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *value,
+       const gl_arguments *operands)
 {
     gl_suspension here;
     gl_core *to = target->pimpl;
     gl_core *from = thread->current->pimpl;
-    depart(thread, tstate, &here);
+    depart(thread, tstate, &here, operands);
     hand_over(thread, target, value);
     gl_context_switch(&from->sp, to->sp);
     return arrive(thread, tstate, &here);
@@ -275,11 +277,12 @@ move_in_on_scratch(void *argument)
 /* resume() for one whose stack belongs where the running one stands. Not inline: resume_any() would
  * keep room for it on each stack. */
 __attribute__((noinline)) static PyObject *
-resume_by_scratch(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *value)
+resume_by_scratch(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *value,
+                  const gl_arguments *operands)
 {
     gl_suspension here;
     gl_core *from = thread->current->pimpl;
-    depart(thread, tstate, &here);
+    depart(thread, tstate, &here, operands);
     hand_over(thread, target, value);
     gl_context_start(&from->sp, gl_scratch_top(thread), move_in_on_scratch, thread);
     return arrive(thread, tstate, &here);
@@ -287,19 +290,20 @@ resume_by_scratch(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, 
 
 /* The same as resume() for any suspended greenlet. */
 static inline PyObject *
-resume_any(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *value)
+resume_any(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObject *value,
+           const gl_arguments *operands)
 {
     gl_core *core = target->pimpl;
     if (GL_LIKELY(core->status == GL_SUSPENDED)) {
         prefetch(core);
-        return resume(thread, tstate, target, value);
+        return resume(thread, tstate, target, value, operands);
     }
     gl_entrance entrance = gl_bring_in(thread, core);
     if (GL_LIKELY(entrance == GL_ENTRANCE_FREE)) {
-        return resume(thread, tstate, target, value);
+        return resume(thread, tstate, target, value, operands);
     }
     if (entrance == GL_ENTRANCE_BY_SCRATCH) {
-        return resume_by_scratch(thread, tstate, target, value);
+        return resume_by_scratch(thread, tstate, target, value, operands);
     }
     Py_DECREF(target);
     Py_XDECREF(value);
@@ -335,9 +339,8 @@ take_arguments(gl_call *call, const gl_arguments *arguments)
     return true;
 }
 
-/* May run Python code. */
-static void
-drop_arguments(gl_call *call)
+void
+gl_drop_arguments(gl_call *call)
 {
     PyObject **args = call->args;
     if (args == NULL) {
@@ -388,7 +391,7 @@ run_greenlet(void *argument)
         result = function(core->run, call->args,
                           (size_t)call->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, call->kwnames);
     }
-    drop_arguments(call);
+    gl_drop_arguments(call);
     Py_CLEAR(core->run);
     return finish(thread, result);
 }
@@ -408,7 +411,7 @@ prepare(gl_thread *thread, PyGreenlet *target, PyObject *run, const gl_arguments
             return entrance;
         }
         /* No Python code here: the caller still has what the arguments were. */
-        drop_arguments(&core->call);
+        gl_drop_arguments(&core->call);
         PyErr_SetString(PyExc_MemoryError, "no memory for the C stack of another greenlet");
     }
     Py_DECREF(run);
@@ -443,12 +446,13 @@ start_on_scratch(void *argument)
 
 /* Starts a greenlet that has been prepared. Takes the reference to `target`. */
 static PyObject *
-start(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, gl_entrance entrance)
+start(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, gl_entrance entrance,
+      const gl_arguments *operands)
 {
     gl_suspension here;
     gl_core *from = thread->current->pimpl;
     gl_lane *lane = target->pimpl->lane;
-    depart(thread, tstate, &here);
+    depart(thread, tstate, &here, operands);
     hand_over(thread, target, NULL);
     begin(thread, tstate, target);
     if (entrance == GL_ENTRANCE_BY_SCRATCH) {
@@ -601,9 +605,9 @@ pack(const gl_arguments *arguments)
 }
 
 /* Switches to `greenlet`, or to whoever runs in its place, with these arguments, or with the
- * pending exception if they are NULL. */
+ * pending exception if they are NULL. `operands` are those of the call that led here, or NULL. */
 static PyObject *
-deliver(PyGreenlet *greenlet, const gl_arguments *arguments)
+deliver(PyGreenlet *greenlet, const gl_arguments *arguments, const gl_arguments *operands)
 {
     gl_thread *thread = gl_thread_current();
     if (thread == NULL) {
@@ -627,7 +631,7 @@ deliver(PyGreenlet *greenlet, const gl_arguments *arguments)
                 Py_DECREF(target);
                 return NULL;
             }
-            return start(thread, tstate, target, entrance);
+            return start(thread, tstate, target, entrance, operands);
         }
         if (arguments != NULL && value == NULL) {
             /* Packing may run Python code: decide again after it. */
@@ -643,7 +647,7 @@ deliver(PyGreenlet *greenlet, const gl_arguments *arguments)
             return thread->tracer == NULL ? value
                                           : gl_trace(thread, thread->current, target, value);
         }
-        return resume_any(thread, tstate, target, value);
+        return resume_any(thread, tstate, target, value, operands);
     }
 }
 
@@ -660,10 +664,10 @@ gl_switch(PyGreenlet *greenlet, const gl_arguments *arguments)
             PyObject *value = arguments->nargs ? arguments->args[0] : gl_module.empty_tuple;
             gl_new_ref((PyObject *)greenlet);
             gl_new_ref(value);
-            return resume_any(thread, tstate, greenlet, value);
+            return resume_any(thread, tstate, greenlet, value, arguments);
         }
     }
-    return deliver(greenlet, arguments);
+    return deliver(greenlet, arguments, arguments);
 }
 
 /* Raises what throw() was given, by the rules of the `raise` statement. Always returns with an
@@ -701,17 +705,18 @@ raise_thrown(PyObject *type, PyObject *value, PyObject *traceback)
 }
 
 PyObject *
-gl_throw(PyGreenlet *greenlet, PyObject *type, PyObject *value, PyObject *traceback)
+gl_throw(PyGreenlet *greenlet, PyObject *type, PyObject *value, PyObject *traceback,
+         const gl_arguments *operands)
 {
     if (!raise_thrown(type, value, traceback)) {
         return NULL;
     }
     if (greenlet->pimpl->status != GL_DEAD || !PyErr_ExceptionMatches(gl_module.greenlet_exit)) {
-        return deliver(greenlet, NULL);
+        return deliver(greenlet, NULL, operands);
     }
     /* GreenletExit thrown into a dead greenlet is what that greenlet returns to its parent. */
     PyObject *exit = gl_error_take_value();
-    PyObject *result = deliver(greenlet, &(gl_arguments){.args = &exit, .nargs = 1});
+    PyObject *result = deliver(greenlet, &(gl_arguments){.args = &exit, .nargs = 1}, operands);
     Py_DECREF(exit);
     return result;
 }
@@ -735,7 +740,7 @@ gl_kill(PyGreenlet *greenlet)
     core->parent = (PyGreenlet *)Py_NewRef((PyObject *)thread->current);
     gl_error_raise(exit);
     Py_INCREF(greenlet);
-    PyObject *result = resume_any(thread, thread->tstate, greenlet, NULL);
+    PyObject *result = resume_any(thread, thread->tstate, greenlet, NULL, NULL);
     if (result == NULL) {
         PyErr_WriteUnraisable((PyObject *)greenlet);
     }

@@ -1,0 +1,432 @@
+"""The garbage collector and suspended greenlets: what their frames refer to is seen and unwound."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import sys
+import threading
+import types
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from greenlane import GreenletExit, getcurrent, greenlet, lanes
+from support import parent
+
+
+class Mark:
+    """Something to hold references to."""
+
+
+def mark_count() -> int:
+    """Return how many marks there are."""
+    return sum(type(each) is Mark for each in gc.get_objects())
+
+
+@pytest.fixture(autouse=True, params=[None, 0], ids=["own lanes", "shared lanes"])
+def limit(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test with lanes of one greenlet, and with lanes that all share."""
+    gc.collect()
+    previous = lanes.status().limit
+    if request.param is not None:
+        lanes.set_limit(request.param)
+    gc.disable()
+    yield
+    gc.enable()
+    lanes.set_limit(previous)
+    gc.collect()
+
+
+def collected(make: Callable[[list[str], Mark], object]) -> list[str]:
+    """Collect what `make` leaves behind; return what was logged, and check that the mark is gone."""
+    log: list[str] = []
+    mark = Mark()
+    reference = weakref.ref(mark)
+    make(log, mark)
+    others = [greenlet(lambda: parent().switch()) for _ in range(20)]
+    for other in others:
+        other.switch()  # on shared lanes, these evict
+    del mark
+    assert reference() is not None, "collected too early"
+    gc.collect()
+    gc.collect()  # for what the unwinding has made, such as the traceback of the GreenletExit
+    assert reference() is None, "still there"
+    assert mark_count() == 0, "still there, though the collector has cleared the weak reference"
+    return log
+
+
+def test_held_by_a_local_variable() -> None:
+    def make(log: list[str], mark: Mark) -> None:
+        def run(mark: Mark) -> None:
+            me = getcurrent()
+            try:
+                me.parent.switch()
+            except GreenletExit:
+                log.append("exit")
+                raise
+            finally:
+                log.append("finally")
+
+        greenlet(run).switch(mark)
+
+    assert collected(make) == ["exit", "finally"]
+
+
+def test_held_by_a_cell() -> None:
+    def make(log: list[str], mark: Mark) -> None:
+        def run() -> None:
+            def inner() -> object:
+                return me, mark
+
+            me = getcurrent()
+            try:
+                parent().switch(inner)
+            finally:
+                log.append("finally")
+
+        greenlet(run).switch()
+
+    assert collected(make) == ["finally"]
+
+
+def test_held_by_the_arguments_of_its_start() -> None:
+    def make(log: list[str], mark: Mark) -> None:
+        def run(*args: object, **kwargs: object) -> None:
+            del args, kwargs
+            try:
+                parent().switch()
+            finally:
+                log.append("finally")
+
+        for keywords in ({}, {"key": mark}):
+            child = greenlet(run)
+            child.switch([child, mark], 2, 3, 4, 5, **keywords)
+            child = greenlet(run)
+            child.switch([child, mark], **keywords)
+
+    assert collected(make) == ["finally"] * 4
+
+
+@pytest.mark.parametrize("how", ["method", "bound", "several", "keyword", "throw"])
+def test_held_by_the_call_that_suspended_it(how: str) -> None:
+    """By its operands alone, which lie on the stack of the frame."""
+
+    def make(log: list[str], mark: Mark) -> None:
+        root = getcurrent()
+
+        def run() -> None:
+            try:
+                if how == "method":
+                    root.switch([getcurrent(), mark])
+                elif how == "bound":
+                    switch = root.switch
+                    switch([getcurrent(), mark])
+                elif how == "several":
+                    root.switch(1, [getcurrent(), mark], 3)
+                elif how == "keyword":
+                    root.switch(1, key=[getcurrent(), mark])
+                else:
+                    root.throw(KeyError, [getcurrent(), mark])
+            finally:
+                log.append("finally")
+
+        with contextlib.suppress(KeyError):
+            greenlet(run).switch()
+
+    assert collected(make) == ["finally"]
+
+
+def test_two_that_wait_for_each_other() -> None:
+    def make(log: list[str], mark: Mark) -> None:
+        root = getcurrent()
+
+        def wait(name: str, partner: list[greenlet], load: Mark) -> None:
+            del load
+            try:
+                while True:
+                    if name == "last":
+                        root.switch(partner)
+                    partner[0].switch([partner, mark])
+            finally:
+                log.append(name)
+
+        partner_of_first: list[greenlet] = []
+        partner_of_last: list[greenlet] = []
+        one, other = greenlet(wait), greenlet(wait)
+        partner_of_first.append(other)
+        partner_of_last.append(one)
+        other.switch("last", partner_of_last, mark)
+        one.switch("first", partner_of_first, mark)
+
+    assert sorted(collected(make)) == ["first", "last"]
+
+
+def test_held_by_an_outer_frame() -> None:
+    """Through frames that call each other in Python, and through a C function."""
+
+    def make(log: list[str], mark: Mark) -> None:
+        def innermost(_: object = None) -> int:
+            parent().switch()
+            return 0
+
+        def middle() -> None:
+            sorted([1, 2], key=innermost)
+
+        def outer(mark: Mark) -> None:
+            holder = [getcurrent(), mark]
+            try:
+                middle()
+            finally:
+                log.append(str(len(holder)))
+
+        greenlet(outer).switch(mark)
+
+    assert collected(make) == ["2"]
+
+
+def test_held_by_an_exception_that_it_handles() -> None:
+    def make(log: list[str], mark: Mark) -> None:
+        def run(mark: Mark) -> None:
+            me = getcurrent()
+            try:
+                raise KeyError(me, mark)
+            except KeyError as error:
+                kept = error
+                try:
+                    parent().switch()
+                finally:
+                    log.append(type(kept).__name__)
+
+        greenlet(run).switch(mark)
+
+    assert collected(make) == ["KeyError"]
+
+
+def test_subclass_with_a_cycle_through_its_bound_run() -> None:
+    def make(log: list[str], mark: Mark) -> None:
+        class Worker(greenlet):
+            def run(self) -> None:
+                self.mark = mark
+                try:
+                    parent().switch()
+                finally:
+                    log.append("finally")
+
+        Worker().switch()
+
+    assert collected(make) == ["finally"]
+
+
+def test_killed_with_the_current_greenlet_as_parent() -> None:
+    seen: list[object] = []
+
+    def run() -> None:
+        me = getcurrent()
+        try:
+            parent().switch()
+        finally:
+            seen.append(me.parent)
+
+    def collector() -> None:
+        gc.collect()
+        seen.append(getcurrent())
+
+    greenlet(run).switch()
+    greenlet(collector).switch()
+    assert len(seen) == 2
+    assert seen[0] is seen[1]
+
+
+def test_one_that_refuses_to_die_is_left_alone() -> None:
+    log: list[str] = []
+
+    def run() -> None:
+        mark = Mark()
+        me = getcurrent()
+        while not log or log[-1] != "resumed":
+            try:
+                me.parent.switch()
+                log.append("resumed")
+            except GreenletExit:
+                log.append(type(mark).__name__)
+
+    greenlet(run).switch()
+    for _ in range(3):
+        gc.collect()
+    assert log == ["Mark"]
+    assert mark_count() == 1
+    (survivor,) = (
+        each
+        for each in gc.get_objects()
+        if isinstance(each, greenlet) and each.gr_frame is not None
+    )
+    assert not any(type(each) is Mark for each in gc.get_referents(survivor))
+    survivor.switch()
+    assert log == ["Mark", "resumed"]
+    assert survivor.dead
+
+
+def test_resurrected_by_its_own_finally() -> None:
+    kept: list[greenlet] = []
+
+    def run() -> str:
+        me = getcurrent()
+        try:
+            parent().switch()
+        except GreenletExit:
+            kept.append(me)
+            parent().switch()
+        return "done"
+
+    greenlet(run).switch()
+    gc.collect()
+    assert len(kept) == 1
+    assert kept[0]
+    gc.collect()
+    assert kept[0].switch() == "done"
+    assert kept[0].dead
+
+
+@pytest.mark.parametrize("generation", [0, 1, 2])
+def test_whatever_is_reachable_is_left_alone(generation: int) -> None:
+    """Calls through all kinds of callables; a wrong count would look like garbage."""
+    survivors: list[Any] = []
+    root = getcurrent()
+    switch = greenlet.switch
+
+    def keep(call: Callable[[Any], Any]) -> None:
+        me = getcurrent()
+        load = Mark()
+        holder = [me, load]
+        assert call([load]) == "resumed"
+        assert holder == [me, load]
+
+    calls: list[Callable[[Any], Any]] = [
+        root.switch,
+        lambda value: root.switch(value),
+        lambda value: switch(root, value),
+        lambda value: root.switch(*[value]),
+        lambda value: root.switch(value, key=value),
+        lambda value: root.switch(**{"key": value}),
+        functools.partial(root.switch),
+        functools.partial(switch, root),
+        types.MethodType(switch, root),
+        functools.partial(types.MethodType(switch, root)),
+        types.MethodType(root.switch, Mark()),
+        functools.partial(types.MethodType(root.switch, Mark())),
+        lambda value: functools.partial(types.MethodType(switch, root))(value),
+        lambda value: (switch, functools.partial(types.MethodType(switch, root))(value))[1],
+        lambda value: (root.switch, functools.partial(types.MethodType(root.switch, value))())[1],
+        lambda value: max([value], key=root.switch) and "resumed",
+        lambda value: next(map(root.switch, [value])),
+        lambda value: [root.switch(each) for each in [value]][0],
+        lambda value: next(root.switch(each) for each in [value]),
+        lambda value: getattr(root, "switch").__call__(value),
+    ]
+    for call in calls:
+        one = greenlet(keep)
+        one.switch(call)
+        survivors.append(one)
+    before = [sys.getrefcount(one) for one in survivors]
+    for _ in range(3):
+        gc.collect(generation)
+    assert [sys.getrefcount(one) for one in survivors] == before
+    # Held from elsewhere than where the frames are held.
+    references = [weakref.ref(one) for one in survivors]
+    survivors = [one.gr_frame for one in survivors], survivors
+    gc.collect(generation)
+    for reference in references:
+        one = reference()
+        assert one is not None and one
+        one.switch("resumed")
+        assert one.dead
+
+
+def test_another_thread_collects() -> None:
+    """The greenlet is killed in its own thread, when that next uses greenlets."""
+    log: list[object] = []
+    mark = Mark()
+    reference = weakref.ref(mark)
+    ready, collected_there = threading.Event(), threading.Event()
+
+    def run(mark: Mark) -> None:
+        me = getcurrent()
+        try:
+            me.parent.switch()
+        finally:
+            log.append((threading.current_thread(), type(mark)))
+
+    def work(mark: Mark) -> None:
+        greenlet(run).switch(mark)
+        del mark
+        ready.set()
+        collected_there.wait()
+        getcurrent()
+
+    thread = threading.Thread(target=work, args=(mark,))
+    thread.start()
+    ready.wait()
+    del mark
+    gc.collect()
+    assert log == []
+    collected_there.set()
+    thread.join()
+    assert log == [(thread, Mark)]
+    gc.collect()
+    assert reference() is None
+
+
+@pytest.mark.parametrize("how", ["cycle", "list"])
+def test_the_frames_of_an_exited_thread_are_released(how: str) -> None:
+    """Nothing of it runs; what its variables and its call referred to is dropped."""
+    log: list[str] = []
+    kept: list[greenlet] = []
+
+    def run(mark: Mark) -> None:
+        me = getcurrent() if how == "cycle" else None
+        holder = [me, mark, Mark()]
+        try:
+            middle()
+        finally:
+            log.append(f"not to run: {holder}")
+
+    def middle() -> None:
+        mark = Mark()
+        parent().switch(mark, Mark())
+        log.append(f"not to run: {mark}")
+
+    def work() -> None:
+        one = greenlet(run)
+        one.switch(Mark())
+        if how == "list":
+            kept.append(one)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if how == "list":
+        assert mark_count() == 4
+    kept.clear()
+    gc.collect()
+    assert mark_count() == 0
+    assert log == []
+
+
+def test_many_at_once() -> None:
+    count = 0
+
+    def run() -> None:
+        nonlocal count
+        me = getcurrent()
+        try:
+            me.parent.switch()
+        finally:
+            count += 1
+
+    for _ in range(10_000):
+        greenlet(run).switch()
+    gc.collect()
+    assert count == 10_000
