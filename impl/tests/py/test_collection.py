@@ -41,7 +41,7 @@ def limit(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def collected(make: Callable[[list[str], Mark], object]) -> list[str]:
-    """Collect what `make` leaves behind; return what was logged, and check that the mark is gone."""
+    """Collect what `make` leaves behind, check that the mark is gone; return what was logged."""
     log: list[str] = []
     mark = Mark()
     reference = weakref.ref(mark)
@@ -61,11 +61,13 @@ def collected(make: Callable[[list[str], Mark], object]) -> list[str]:
 def test_held_by_a_local_variable() -> None:
     def make(log: list[str], mark: Mark) -> None:
         def run(mark: Mark) -> None:
+            load = mark
             me = getcurrent()
+            assert me
             try:
-                me.parent.switch()
+                parent().switch()
             except GreenletExit:
-                log.append("exit")
+                log.append("exit" if load is mark else "wrong")
                 raise
             finally:
                 log.append("finally")
@@ -246,9 +248,10 @@ def test_one_that_refuses_to_die_is_left_alone() -> None:
     def run() -> None:
         mark = Mark()
         me = getcurrent()
+        assert me
         while not log or log[-1] != "resumed":
             try:
-                me.parent.switch()
+                parent().switch()
                 log.append("resumed")
             except GreenletExit:
                 log.append(type(mark).__name__)
@@ -322,9 +325,9 @@ def test_whatever_is_reachable_is_left_alone(generation: int) -> None:
         lambda value: (root.switch, functools.partial(types.MethodType(root.switch, value))())[1],
         lambda value: max([value], key=root.switch) and "resumed",
         lambda value: next(map(root.switch, [value])),
-        lambda value: [root.switch(each) for each in [value]][0],
+        lambda value: [root.switch(each) for each in [value]].pop(),
         lambda value: next(root.switch(each) for each in [value]),
-        lambda value: getattr(root, "switch").__call__(value),
+        root.switch.__call__,  # type: ignore[operator]
     ]
     for call in calls:
         one = greenlet(keep)
@@ -336,13 +339,14 @@ def test_whatever_is_reachable_is_left_alone(generation: int) -> None:
     assert [sys.getrefcount(one) for one in survivors] == before
     # Held from elsewhere than where the frames are held.
     references = [weakref.ref(one) for one in survivors]
-    survivors = [one.gr_frame for one in survivors], survivors
+    frames = [one.gr_frame for one in survivors]
     gc.collect(generation)
+    assert len(frames) == len(survivors)
     for reference in references:
-        one = reference()
-        assert one is not None and one
-        one.switch("resumed")
-        assert one.dead
+        survivor = reference()
+        assert survivor
+        survivor.switch("resumed")
+        assert survivor.dead
 
 
 def test_another_thread_collects() -> None:
@@ -354,8 +358,9 @@ def test_another_thread_collects() -> None:
 
     def run(mark: Mark) -> None:
         me = getcurrent()
+        assert me
         try:
-            me.parent.switch()
+            parent().switch()
         finally:
             log.append((threading.current_thread(), type(mark)))
 
@@ -421,8 +426,9 @@ def test_many_at_once() -> None:
     def run() -> None:
         nonlocal count
         me = getcurrent()
+        assert me
         try:
-            me.parent.switch()
+            parent().switch()
         finally:
             count += 1
 
