@@ -4,12 +4,12 @@
     python impl/tests/upstream/run.py test_gc      those whose name contains a word
 
 Needs greenlane, greenlet, psutil and objgraph installed. Exits with 0 if all tests pass, 1 if one
-fails, 2 if a name that is listed here names no test. The tests are run from where the wheel was installed; none
-of them is part of this repository.
+fails, 2 if a name that is listed here names no test. The tests are run from where the wheel was
+installed; none of them is part of this repository.
 
-Each of greenlet's tests is repeated to see whether objects leak. Some of them leak with greenlet, and
-are marked so: there the check demands a leak. Where greenlane differs the mark is changed, and the
-check demands what is true of greenlane.
+Each of greenlet's tests is repeated to see whether objects leak. Some of them leak with greenlet,
+and are marked so: there the check demands a leak. Where greenlane differs the mark is changed, and
+the check demands what is true of greenlane.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ LEAK_NO_MORE = {
     ),
 }
 
-#: Tests that leak here, and not with greenlet, on CPython of this version and later, and the reason.
+#: Tests that leak here and not with greenlet: since which version of CPython, and why.
 LEAKS_HERE = {
     "test_greenlet.TestGreenlet.test_throw_to_dead_thread_doesnt_crash": (
         (3, 15),
