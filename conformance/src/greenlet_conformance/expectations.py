@@ -13,7 +13,8 @@ holds entries like::
 A test with an expected FAIL, CRASH or TIMEOUT is reported as XFAIL. UNSUPPORTED means that
 the implementation does not offer the feature; such a test is not run. ``when`` may hold
 ``python`` and ``version`` (of the implementation) as version specifiers, and
-``implementation`` ("CPython", "PyPy"), ``system`` ("Linux") and ``machine`` as names.
+``implementation`` ("CPython", "PyPy"), ``build`` ("release", "debug": of CPython with its
+assertions), ``system`` ("Linux") and ``machine`` as names.
 
 The file cannot rot: an entry that names no clause or test, or that gives no reason, is an
 error; so is, when it runs, one whose test passes (XPASS).
@@ -40,7 +41,7 @@ else:
 
 OUTCOMES = ("FAIL", "CRASH", "TIMEOUT", "UNSUPPORTED")
 _KEYS = {"clause", "test", "outcome", "when", "reason", "link"}
-_CONDITIONS = {"python", "version", "implementation", "system", "machine"}
+_CONDITIONS = {"python", "version", "implementation", "build", "system", "machine"}
 
 
 class ExpectationsError(Exception):
@@ -134,6 +135,7 @@ def _mistakes(
 def _holds(when: Mapping[str, str], version: str) -> bool:
     facts = {
         "implementation": platform.python_implementation(),
+        "build": "debug" if hasattr(sys, "gettotalrefcount") else "release",
         "system": platform.system(),
         "machine": platform.machine(),
     }
