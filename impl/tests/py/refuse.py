@@ -36,7 +36,9 @@ OLD_KERNEL = Rule("madvise", errno.EINVAL, argument=2, equal=MADV_GUARD_INSTALL)
 NO_MADVISE = Rule("madvise", errno.EPERM)
 #: A mapping too many (vm.max_map_count), or a sandbox.
 NO_MPROTECT = Rule("mprotect", errno.ENOMEM)
-NO_MUNMAP = Rule("munmap", errno.ENOMEM)
+#: The same for what splits a mapping, as lanes do. CPython 3.15 must be able to unmap the memory
+#: that its objects lie in, of 1 MiB each: it aborts if it cannot.
+NO_MUNMAP = Rule("munmap", errno.ENOMEM, argument=1, at_least=(1 << 20) + 1)
 
 
 def no_mapping_of(size: int) -> Rule:

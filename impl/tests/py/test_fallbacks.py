@@ -284,13 +284,13 @@ def test_limited_and_let_go(kind: str) -> None:
 @isolated
 def test_refusals_are_refused() -> None:
     """What the tests above rely on: after refuse() the kernel does refuse, and only that."""
-    memory = mmap.mmap(-1, 64 * PAGE)
+    memory = mmap.mmap(-1, 2 * MIB)
     start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     libc = ctypes.CDLL(None, use_errno=True)
 
-    def failure(function: Any, *arguments: int) -> int:
+    def failure(function: Any, *arguments: int, size: int = PAGE) -> int:
         ctypes.set_errno(0)
-        result = function(ctypes.c_void_p(start), ctypes.c_size_t(PAGE), *arguments)
+        result = function(ctypes.c_void_p(start), ctypes.c_size_t(size), *arguments)
         return ctypes.get_errno() if result else 0
 
     refuse.refuse(refuse.OLD_KERNEL, refuse.no_mapping_of(16 * MIB))
@@ -304,4 +304,4 @@ def test_refusals_are_refused() -> None:
     refuse.refuse(refuse.NO_MADVISE, refuse.NO_MPROTECT, refuse.NO_MUNMAP)
     assert failure(libc.madvise, mmap.MADV_DONTNEED) == errno.EPERM
     assert failure(libc.mprotect, mmap.PROT_READ) == errno.ENOMEM
-    assert failure(libc.munmap) == errno.ENOMEM
+    assert failure(libc.munmap, size=2 * MIB) == errno.ENOMEM
