@@ -303,6 +303,13 @@ def test_condition(run: Callable[..., Ran], tmp_path: Path, when: str, outcome: 
     assert ran.outcomes == {"test_none": outcome}
 
 
+def test_condition_on_a_test_that_exists_elsewhere(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """An entry may name a test that only other interpreters have."""
+    text = GOOD.replace('clause = "args.none"', 'test = "test_throw.py::test_nosuch"')
+    path = expect(tmp_path, text + '    when = { python = ">=99" }\n')
+    assert run("--clause=args.none", "--expectations", path).code == 0
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
