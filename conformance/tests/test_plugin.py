@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -290,6 +291,8 @@ def test_unsupported(run: Callable[..., Ran], tmp_path: Path) -> None:
         ('{ python = ">=3", implementation = "CPython" }', "XFAIL"),
         ('{ version = "<1" }', "XFAIL"),
         ('{ version = ">=1" }', "FAIL"),
+        ('{ build = "debug" }', "XFAIL" if hasattr(sys, "gettotalrefcount") else "FAIL"),
+        ('{ build = "release" }', "FAIL" if hasattr(sys, "gettotalrefcount") else "XFAIL"),
     ],
 )
 def test_condition(run: Callable[..., Ran], tmp_path: Path, when: str, outcome: str) -> None:
@@ -298,6 +301,13 @@ def test_condition(run: Callable[..., Ran], tmp_path: Path, when: str, outcome: 
     arguments = ("--impl", "broken", "--clause=args.none", "--expectations", path)
     ran = run(*arguments, BROKEN_GREENLET="NoneForNothing")
     assert ran.outcomes == {"test_none": outcome}
+
+
+def test_condition_on_a_test_that_exists_elsewhere(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """An entry may name a test that only other interpreters have."""
+    text = GOOD.replace('clause = "args.none"', 'test = "test_throw.py::test_nosuch"')
+    path = expect(tmp_path, text + '    when = { python = ">=99" }\n')
+    assert run("--clause=args.none", "--expectations", path).code == 0
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ holds entries like::
 A test with an expected FAIL, CRASH or TIMEOUT is reported as XFAIL. UNSUPPORTED means that
 the implementation does not offer the feature; such a test is not run. ``when`` may hold
 ``python`` and ``version`` (of the implementation) as version specifiers, and
-``implementation`` ("CPython", "PyPy"), ``system`` ("Linux") and ``machine`` as names.
+``implementation`` ("CPython", "PyPy"), ``build`` ("release", "debug": of CPython with its
+assertions), ``system`` ("Linux") and ``machine`` as names.
 
-The file cannot rot: an entry that names no clause or test, or that gives no reason, is an
-error; so is, when it runs, one whose test passes (XPASS).
+The file cannot rot: an entry that names no clause, or, where it holds, no test, or that gives
+no reason, is an error; so is, when it runs, one whose test passes (XPASS).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ else:
 
 OUTCOMES = ("FAIL", "CRASH", "TIMEOUT", "UNSUPPORTED")
 _KEYS = {"clause", "test", "outcome", "when", "reason", "link"}
-_CONDITIONS = {"python", "version", "implementation", "system", "machine"}
+_CONDITIONS = {"python", "version", "implementation", "build", "system", "machine"}
 
 
 class ExpectationsError(Exception):
@@ -83,7 +84,7 @@ def load(
     errors = [f"{path}: unknown key {key!r}" for key in data if key != "expect"]
     entries = []
     for number, raw in enumerate(data.get("expect", []), 1):
-        mistakes = _mistakes(raw, clauses, tests)
+        mistakes = _mistakes(raw, version, clauses, tests)
         errors += [f"{path}: entry {number}: {mistake}" for mistake in mistakes]
         if not mistakes:
             entries.append(_entry(raw))
@@ -105,15 +106,13 @@ def _entry(raw: dict[str, Any]) -> Expectation:
 
 
 def _mistakes(
-    raw: dict[str, Any], clauses: Collection[str], tests: Collection[str]
+    raw: dict[str, Any], version: str, clauses: Collection[str], tests: Collection[str]
 ) -> Sequence[str]:
     mistakes = [f"unknown key {key!r}" for key in sorted(raw.keys() - _KEYS)]
     if ("clause" in raw) == ("test" in raw):
         mistakes.append("needs either `clause` or `test`")
     if "clause" in raw and raw["clause"] not in clauses:
         mistakes.append(f"matches nothing: the specification has no clause {raw['clause']!r}")
-    if "test" in raw and tests and raw["test"] not in tests:
-        mistakes.append(f"matches nothing: the suite has no test {raw['test']!r}")
     outcome = raw.get("outcome")
     outcomes = [outcome] if isinstance(outcome, str) else outcome
     if not outcomes or any(o not in OUTCOMES for o in outcomes):
@@ -122,18 +121,23 @@ def _mistakes(
         if not str(raw.get(key, "")).strip():
             mistakes.append(f"needs a `{key}`")
     when = raw.get("when", {})
-    mistakes += [f"unknown condition {key!r}" for key in sorted(when.keys() - _CONDITIONS)]
+    wrong = [f"unknown condition {key!r}" for key in sorted(when.keys() - _CONDITIONS)]
     for key in ("python", "version"):
         try:
             SpecifierSet(when.get(key, ""))
         except InvalidSpecifier as error:
-            mistakes.append(f"condition {key!r}: {error}")
-    return mistakes
+            wrong.append(f"condition {key!r}: {error}")
+    # Some tests exist on some interpreters only: what does not hold here need not exist here.
+    holds = not wrong and _holds(when, version)
+    if "test" in raw and tests and holds and raw["test"] not in tests:
+        mistakes.append(f"matches nothing: the suite has no test {raw['test']!r}")
+    return mistakes + wrong
 
 
 def _holds(when: Mapping[str, str], version: str) -> bool:
     facts = {
         "implementation": platform.python_implementation(),
+        "build": "debug" if hasattr(sys, "gettotalrefcount") else "release",
         "system": platform.system(),
         "machine": platform.machine(),
     }

@@ -6,25 +6,17 @@ hand it to its subprocess.
 
 from __future__ import annotations
 
-import importlib.util
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 from support import IMPL, TESTS, compile_extension
 
-
-def header_directories() -> dict[str, Path]:
-    """Return where ``greenlet.h`` is: ours, and upstream's if that is installed."""
-    found = {"greenlane": IMPL / "include" / "greenlane"}
-    upstream = importlib.util.find_spec("greenlet")
-    if upstream is not None and upstream.origin is not None:
-        directory = Path(upstream.origin).parent
-        if (directory / "greenlet.h").exists():
-            found["greenlet"] = directory
-    return found
-
-
-HEADERS = header_directories()
+# Where ``greenlet.h`` is: ours, and that of greenlet as its wheel installs it.
+HEADERS = {
+    "greenlane": IMPL / "include" / "greenlane",
+    "greenlet": Path(str(distribution("greenlet").locate_file("greenlet"))),
+}
 
 
 def build(source: str, header: str, factory: pytest.TempPathFactory) -> str:

@@ -8,6 +8,10 @@ from importlib.metadata import distribution
 
 import greenlane._greenlet
 from greenlane import *  # noqa: F403
+from greenlane import CLOCKS_PER_SEC as CLOCKS_PER_SEC
+from greenlane import GREENLET_USE_CONTEXT_VARS as GREENLET_USE_CONTEXT_VARS
+from greenlane import GREENLET_USE_GC as GREENLET_USE_GC
+from greenlane import GREENLET_USE_TRACING as GREENLET_USE_TRACING
 from greenlane import enable_optional_cleanup as enable_optional_cleanup
 from greenlane import (
     get_clocks_used_doing_optional_cleanup as get_clocks_used_doing_optional_cleanup,
