@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from greenlet_bench.errors import BenchError
 
-SUITES = ("floor", "switch", "args", "throw", "create", "life", "getcurrent", "memory")
+SUITES = ("floor", "switch", "args", "throw", "create", "life", "getcurrent", "cold", "memory")
 """The suites in the order in which they run and are shown."""
 
 PREFIX = "bench_"

@@ -34,7 +34,7 @@ from greenlet_bench.results import CRASH, OK, SCHEMA, TIMEOUT, Sample
 
 SUITES_FOLDER = Path(__file__).parent / "suites"
 
-SLOW_SUITES = {"memory": 3}
+SLOW_SUITES = {"cold": 3, "memory": 3}
 """Suites that are slow and hardly vary: the most rounds that they get."""
 
 _ANSWER = "greenlet-bench probe: "
@@ -75,7 +75,7 @@ class Settings:
     seconds: float
     """Seconds to time each benchmark in each process."""
     population: int
-    """Greenlets in the memory suite."""
+    """Greenlets in the suites cold and memory."""
     timeout: float
     """Seconds until a process is killed."""
     cpu: int | None

@@ -235,7 +235,8 @@ class Bench:
             (
                 "Amount",
                 f"{settings['rounds']} rounds of A B B A, {settings['seconds']:g} s for each"
-                f" benchmark in each process, {settings['population']:,} greenlets for memory",
+                f" benchmark in each process, {settings['population']:,} greenlets for cold"
+                " starts and memory",
             ),
             ("Tool", header["tool"]),
         ]

@@ -95,6 +95,18 @@ def bench_c_50(measure: Any, impl: Implementation) -> None:
     _round_trips(measure, impl, descend, depth=52)
 
 
+@benchmark("round trip, 50 nested sort() calls deep", unit=ROUND_TRIP)
+def bench_sort_50(measure: Any, impl: Implementation) -> None:
+    # As above, with a C function whose own frame is large: some 2 KiB of C stack a level.
+    def descend(exchange: Callable[[], None], depth: int = 50) -> None:
+        if depth:
+            [exchange].sort(key=lambda inner: descend(inner, depth - 1))  # type: ignore[arg-type, return-value]
+        else:
+            exchange()
+
+    _round_trips(measure, impl, descend, depth=102)
+
+
 def _ring(measure: Any, impl: Implementation, size: int) -> None:
     laps = max(1, LOOPS // size)
 

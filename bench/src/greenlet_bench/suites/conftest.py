@@ -7,9 +7,11 @@ died: `{"kind": "start", "benchmark": ID}`, then either `{"kind": "timing", ...}
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
+import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
@@ -47,7 +49,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--bench-seconds", type=float, default=0.05, help="seconds to time each benchmark"
     )
     group.addoption(
-        "--bench-population", type=int, default=100_000, help="greenlets in the memory suite"
+        "--bench-population",
+        type=int,
+        default=100_000,
+        help="greenlets in the suites cold and memory",
     )
     group.addoption("--bench-cpu", type=int, help="CPU to stay on (default: any)")
 
@@ -154,16 +159,41 @@ def measure_memory(request: pytest.FixtureRequest, impl: Implementation) -> Call
             resident_bytes()
         except NotImplementedError as error:
             pytest.skip(str(error))
-        population = request.config.getoption("--bench-population")
-        stage = Stage(impl, lambda: prepare(population))
-        before = resident_bytes()
-        stage.resume()
-        grown = resident_bytes() - before
-        stage.check()
-        stage.close()
-        _record_timing(request.node, Timing([grown / population], []), population)
+        _measure_once(request.node, impl, prepare, resident_bytes)
 
     return run
+
+
+@pytest.fixture
+def measure_cold(request: pytest.FixtureRequest, impl: Implementation) -> Callable[..., None]:
+    """Time a workload's body once, in a fresh process, divided by the population."""
+
+    def run(prepare: Callable[[int], Workload]) -> None:
+        _measure_once(request.node, impl, prepare, time.perf_counter_ns)
+
+    return run
+
+
+def _measure_once(
+    item: pytest.Item,
+    impl: Implementation,
+    prepare: Callable[[int], Workload],
+    read: Callable[[], int],
+) -> None:
+    """Record how much a reading grows while a workload's body runs, divided by the population."""
+    population = item.config.getoption("--bench-population")
+    stage = Stage(impl, lambda: prepare(population))
+    gc.collect()
+    gc.disable()
+    try:
+        before = read()
+        stage.resume()
+        grown = read() - before
+    finally:
+        gc.enable()
+    stage.check()
+    stage.close()
+    _record_timing(item, Timing([grown / population], []), population)
 
 
 def _record_timing(item: pytest.Item, timing: Timing, operations: int) -> None:
