@@ -117,6 +117,7 @@ struct gl_thread {
     char *scratch;         /* a small stack, made when lanes are first shared */
     gl_slice *spare_slice; /* for the next stack that is evicted, or NULL */
     size_t chunk_size;     /* of data stacks that are not in a lane's tail */
+    size_t heap_size;      /* bytes of all such data stacks and slices */
 
     /* Greenlet objects, with their core, to be used again. */
     PyGreenlet *spare[64];
@@ -288,11 +289,12 @@ gl_has_tail(const gl_core *core)
     return core->chunk == gl_lane_tail(core->lane);
 }
 
-/* How many bytes that chunk has. One on the heap says so itself, in its first word. */
+/* How many bytes that chunk has. One on the heap says so itself, in its second word, where CPython
+ * puts the size as well. */
 static inline size_t
 gl_chunk_size(const gl_core *core)
 {
-    return gl_has_tail(core) ? gl_lane_tail_size(core->lane) : *(const size_t *)core->chunk;
+    return gl_has_tail(core) ? gl_lane_tail_size(core->lane) : ((const size_t *)core->chunk)[1];
 }
 
 /* Started and not dead. */

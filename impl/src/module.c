@@ -82,7 +82,8 @@ module_gettrace(PyObject *module, PyObject *ignored)
 
 PyDoc_STRVAR(lane_counts_doc,
              "_lane_counts()\n--\n\n"
-             "Of the calling thread: (limit, own, idle, shared, tenants of shared lanes).");
+             "Of the calling thread: (limit, own, idle, shared, tenants of shared lanes, bytes of\n"
+             "stacks on the heap).");
 
 static PyObject *
 module_lane_counts(PyObject *module, PyObject *ignored)
@@ -102,8 +103,9 @@ module_lane_counts(PyObject *module, PyObject *ignored)
             tenants += lanes->shared[i]->bound;
         }
     }
-    return Py_BuildValue("nnnnn", (Py_ssize_t)lanes->limit, (Py_ssize_t)lanes->own_count,
-                         (Py_ssize_t)lanes->idle_count, shared, tenants);
+    return Py_BuildValue("nnnnnn", (Py_ssize_t)lanes->limit, (Py_ssize_t)lanes->own_count,
+                         (Py_ssize_t)lanes->idle_count, shared, tenants,
+                         (Py_ssize_t)thread->heap_size);
 }
 
 PyDoc_STRVAR(set_lane_limit_doc,

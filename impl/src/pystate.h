@@ -23,6 +23,7 @@
  * and frees what a suspended greenlet holds that will never run again; false if its data stack must
  * stay because somebody holds its frames. May run Python code gl_pystate_hide(),
  * gl_pystate_unhide() keep the chain of frames whole while the stack is elsewhere
+ *   GL_SMALLEST_CHUNK    bytes of the smallest first chunk of a data stack
  *   gl_pystate_outgrew() has the data stack gone on beyond its first chunk?
  *   gl_pystate_frame()   new reference to the innermost Python frame of a suspended greenlet
  *   gl_pybase_visit()    the references that a gl_pybase owns, for the garbage collector
@@ -140,6 +141,9 @@ gl_datastack_load(const gl_datastack *saved, PyThreadState *tstate)
     tstate->datastack_top = saved->top;
     tstate->datastack_limit = saved->limit;
 }
+
+/* Bytes of a first chunk that is made small: room for the frames of a simple function or two. */
+enum { GL_SMALLEST_CHUNK = 384 };
 
 static inline void
 gl_datastack_begin(PyThreadState *tstate, void *memory, size_t size)
@@ -463,6 +467,9 @@ gl_frames_unhide(void *last_hidden)
 
 /* ---- CPython 3.10 ---------------------------------------------------------------------------- */
 #if PY_VERSION_HEX >= 0x030A0000 && PY_VERSION_HEX < 0x030B0000
+
+/* There is no data stack in this version: room for the size of what is not used. */
+enum { GL_SMALLEST_CHUNK = 2 * sizeof(size_t) };
 
 typedef struct {
     _PyErr_StackItem exc_item;

@@ -33,7 +33,6 @@
 
 /* The first chunk of a data stack that is not the tail of a lane. Grows when greenlets turn out to
  * need more, since each crossing of a chunk's border costs a system call. */
-#define SMALLEST_CHUNK ((size_t)384)
 #define LARGEST_CHUNK ((size_t)8 << 10)
 
 static const gl_suspension *
@@ -89,6 +88,23 @@ gl_suspended_size(const gl_core *core)
 
 /* ---- Out and in ------------------------------------------------------------------------------ */
 
+static gl_slice *
+new_slice(gl_thread *thread, size_t size)
+{
+    gl_slice *slice = gl_slice_new(size);
+    thread->heap_size += slice != NULL ? slice->capacity : 0;
+    return slice;
+}
+
+static void
+free_slice(gl_thread *thread, gl_slice *slice)
+{
+    if (slice != NULL) {
+        thread->heap_size -= slice->capacity;
+        free(slice);
+    }
+}
+
 /* How many bytes of room the occupant of a lane needs in order to leave it; 0 if it does not need
  * to be kept. */
 static size_t
@@ -112,11 +128,11 @@ reserve(gl_thread *thread, size_t room)
     if (GL_LIKELY(spare != NULL && spare->capacity >= room && spare->capacity <= 2 * room + 4096)) {
         return true;
     }
-    gl_slice *fitting = gl_slice_new(room);
+    gl_slice *fitting = new_slice(thread, room);
     if (fitting == NULL) {
         return spare != NULL && spare->capacity >= room;
     }
-    free(spare);
+    free_slice(thread, spare);
     thread->spare_slice = fitting;
     return true;
 }
@@ -150,7 +166,7 @@ move_in(gl_thread *thread, gl_core *core)
     core->lane->occupant = core;
     core->status = GL_SUSPENDED;
     gl_pystate_unhide(slice->link);
-    free(thread->spare_slice);
+    free_slice(thread, thread->spare_slice);
     thread->spare_slice = slice;
 }
 
@@ -220,7 +236,7 @@ make_room(gl_thread *thread, gl_core *core, gl_core *running)
     gl_core *occupant = lane->occupant;
     size_t room = room_needed(occupant, running);
     if (lane->tail_used && thread->chunk_size == 0) {
-        thread->chunk_size = SMALLEST_CHUNK;
+        thread->chunk_size = GL_SMALLEST_CHUNK;
     }
     if ((lane->bound > 1 && thread->scratch == NULL &&
          (thread->scratch = PyMem_RawMalloc(SCRATCH_SIZE)) == NULL) ||
@@ -233,7 +249,8 @@ make_room(gl_thread *thread, gl_core *core, gl_core *running)
         lane->tail_used = true;
     }
     else {
-        *(size_t *)core->chunk = thread->chunk_size; /* which may change before it is used */
+        ((size_t *)core->chunk)[1] = thread->chunk_size; /* which may change before it is used */
+        thread->heap_size += thread->chunk_size;
     }
     if (room == 0) {
         return GL_ENTRANCE_FREE;
@@ -293,6 +310,7 @@ gl_leave(gl_core *core)
             core->lane->tail_used = false;
         }
         else {
+            core->thread->heap_size -= gl_chunk_size(core);
             PyMem_RawFree(core->chunk);
         }
     }
@@ -313,7 +331,7 @@ gl_abandon(PyGreenlet *greenlet)
     /* While the interpreter finalizes, what would run has nothing to run on any more. */
     bool stack_is_free =
         gl_is_finalizing() || gl_pystate_abandon(&suspension.pystate, &moved, &operands);
-    free(slice);
+    free_slice(core->thread, slice);
     if (stack_is_free) {
         gl_leave(core);
         return;

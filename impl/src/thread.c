@@ -83,7 +83,7 @@ retire(gl_thread *thread)
     PyMem_RawFree(thread->scratch);
     thread->scratch = NULL;
     free(thread->spare_slice);
-    thread->spare_slice = NULL;
+    thread->spare_slice = NULL; /* heap_size is not asked for any more */
     if (gl_thread_hint == thread) {
         set_hint(NULL);
     }

@@ -25,7 +25,7 @@ LARGEST_LIMIT = 1_000_000
 
 
 class Status(NamedTuple):
-    """Counts of lanes and of the greenlets on them, in the calling thread."""
+    """Counts of lanes, of the greenlets on them, and bytes, in the calling thread."""
 
     #: How many greenlets may have a lane of their own at a time.
     limit: int
@@ -37,6 +37,9 @@ class Status(NamedTuple):
     shared: int
     #: Greenlets that share those.
     sharing: int
+    #: Bytes on the heap for the greenlets that share: stacks that wait for their turn, and the first
+    #: pieces of Python stacks.
+    heap: int
 
     @property
     def address_space(self) -> int:

@@ -14,7 +14,7 @@ root = greenlane.getcurrent()
 suspended = [greenlane.greenlet(root.switch) for _ in range(20)]
 for each in suspended:
     each.switch()
-print(*lanes.status())
+print(*lanes.status()[:5])
 """
 
 
@@ -60,6 +60,29 @@ def test_limit_can_be_changed() -> None:
         assert lanes.status().sharing == after.sharing - (10 - (after.own - own))
     finally:
         assert lanes.set_limit(before) == 3
+
+
+def test_heap_bytes() -> None:
+    done = run_script(
+        """
+        import greenlane
+        from greenlane import lanes
+        root = greenlane.getcurrent()
+        suspended = [greenlane.greenlet(root.switch) for _ in range(200)]
+        for each in suspended:
+            each.switch()
+        print(lanes.status().heap)
+        for each in suspended:
+            each.switch()
+        print(lanes.status().heap)
+        """,
+        environment={"GREENLANE_LANES": "0"},
+    )
+    suspended, finished = map(int, done.stdout.split())
+    # Eight of them are on the shared lanes; each other one has its stack on the heap.
+    assert 192 * 300 < suspended < 192 * 10_000
+    # One piece is kept for the next stack.
+    assert 0 < finished < 10_000
 
 
 def test_limit_is_checked() -> None:
