@@ -37,8 +37,8 @@ class Status(NamedTuple):
     shared: int
     #: Greenlets that share those.
     sharing: int
-    #: Bytes on the heap for the greenlets that share: stacks that wait for their turn, and the first
-    #: pieces of Python stacks.
+    #: Bytes on the heap for the greenlets that share: stacks that wait for their turn, and the
+    #: first pieces of Python stacks.
     heap: int
 
     @property

@@ -399,3 +399,39 @@ def test_refused_memory_when_a_parent_must_be_started() -> None:
         assert result == "up"
         assert started[-1].dead
         assert refused
+
+
+def test_a_million_suspended_greenlets() -> None:
+    """Each is held by its own frame alone: the collector has to find and to unwind them all."""
+    done = run_script(
+        """
+        import gc, resource
+        from greenlane import getcurrent, greenlet
+
+        COUNT = 1_000_000
+        gc.disable()
+        died = 0
+
+        def run():
+            global died
+            me = getcurrent()
+            try:
+                me.parent.switch()
+                me.parent.switch()
+            finally:
+                died += 1
+
+        suspended = [greenlet(run) for _ in range(COUNT)]
+        for _ in range(2):
+            for each in suspended:
+                each.switch()
+        del each
+        suspended.clear()
+        assert died == 0
+        gc.collect()
+        assert died == COUNT, died
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        """,
+        timeout=120,
+    )
+    assert int(done.stdout) * 1024 < 2.5e9
