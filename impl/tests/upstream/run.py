@@ -45,6 +45,9 @@ LEAK_NO_MORE = {
     "test_greenlet.TestGreenlet.test_throw_to_dead_thread_doesnt_crash": (
         "what the frames of a greenlet refer to is released when it is freed without running"
     ),
+    "test_generator_nested.NestedGeneratorTests.test_permutations": (
+        "suspended greenlets that only their own frames refer to are collected"
+    ),
     "test_gc.TestGC.test_finalizer_crash": (
         "a suspended greenlet in a reference cycle is collected"
     ),
@@ -58,6 +61,9 @@ LEAK_NO_MORE = {
         "a suspended greenlet is killed when its thread exits"
     ),
 }
+if sys.version_info < (3, 11):
+    # There, what an outer frame has on its stack is not seen by the collector (ARCHITECTURE.md).
+    del LEAK_NO_MORE["test_generator_nested.NestedGeneratorTests.test_permutations"]
 
 
 def tests_in(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
