@@ -3,7 +3,8 @@
  * Slabs. Lanes are carved from slabs, one mmap each. Address space costs nothing until touched;
  * what costs is the number of kernel mappings (vm.max_map_count, 65,530 by default). A slab is one
  * mapping as long as its guards do not split it, which MADV_GUARD_INSTALL (Linux 6.13) makes
- * possible. On older kernels the guards are PROT_NONE pages, two mappings a lane.
+ * possible. On older kernels the guards are PROT_NONE pages, two mappings a lane. Then a pool makes
+ * only so many: a program without a mapping left cannot even allocate memory.
  *
  * Stride and colour. Were all lanes a power of two apart, the words that every switch touches
  * would meet in the same few sets of the caches and of the TLB. So consecutive lanes are one page
@@ -60,19 +61,31 @@
 #define MADV_GUARD_INSTALL 102
 #endif
 
+/* How many tenants of a pool may have a lane of their own where guards are mappings: they take half
+ * of the mappings of a process. */
+#define MOST_WITH_MAPPED_GUARDS ((size_t)16000)
+
 static bool
-install_guard(char *start)
+install_guard(gl_lane_pool *pool, char *start)
 {
-    return madvise(start, GL_LANE_GUARD, MADV_GUARD_INSTALL) == 0 ||
-           mprotect(start, GL_LANE_GUARD, PROT_NONE) == 0;
+    if (madvise(start, GL_LANE_GUARD, MADV_GUARD_INSTALL) == 0) {
+        return true;
+    }
+    if (pool->limit > MOST_WITH_MAPPED_GUARDS) {
+        pool->limit = MOST_WITH_MAPPED_GUARDS;
+    }
+    return mprotect(start, GL_LANE_GUARD, PROT_NONE) == 0;
 }
 
-/* Maps a slab and makes it the source of fresh lanes. Under a tight limit on address space a
- * small slab may still be had where a large one is refused. */
+/* Maps a slab and makes it the source of fresh lanes: of no more than the pool may come to have.
+ * Under a tight limit on address space a small slab may still be had where a large one is refused.
+ */
 static bool
 add_slab(gl_lane_pool *pool)
 {
-    for (size_t lanes = SLAB_LANES; lanes > 0; lanes /= 2) {
+    size_t most = pool->limit + pool->shared_limit;
+    most = most > pool->created_count ? most - pool->created_count : 1;
+    for (size_t lanes = most < SLAB_LANES ? most : SLAB_LANES; lanes > 0; lanes /= 2) {
         size_t size = lanes * STRIDE + PAGE_TABLE_REACH;
         char *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
@@ -110,7 +123,7 @@ make_lane(gl_lane_pool *pool)
         return NULL;
     }
     char *start = pool->fresh;
-    if (!install_guard(start)) {
+    if (!install_guard(pool, start)) {
         return NULL;
     }
     pool->fresh += STRIDE;
@@ -122,12 +135,12 @@ make_lane(gl_lane_pool *pool)
     return lane;
 }
 
-void
-gl_lane_pool_open(gl_lane_pool *pool, size_t limit)
+/* Lowers the limits of a pool where a resource of the process is limited. */
+static void
+limit_by(gl_lane_pool *pool, int resource)
 {
-    *pool = (gl_lane_pool){.limit = limit, .shared_limit = GL_SHARED_LANES};
     struct rlimit space;
-    if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY) {
+    if (getrlimit(resource, &space) != 0 || space.rlim_cur == RLIM_INFINITY) {
         return;
     }
     /* A quarter of it for lanes of one tenant, an eighth for shared ones: the program needs the
@@ -139,6 +152,15 @@ gl_lane_pool_open(gl_lane_pool *pool, size_t limit)
     if (pool->shared_limit > lanes / 8 + 1) {
         pool->shared_limit = (unsigned)(lanes / 8 + 1);
     }
+}
+
+void
+gl_lane_pool_open(gl_lane_pool *pool, size_t limit)
+{
+    *pool = (gl_lane_pool){.limit = limit, .shared_limit = GL_SHARED_LANES};
+    limit_by(pool, RLIMIT_AS);
+    /* Which counts memory that may be written to, touched or not. */
+    limit_by(pool, RLIMIT_DATA);
 }
 
 /* A lane that nobody is bound to, or NULL. */

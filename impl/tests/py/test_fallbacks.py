@@ -177,6 +177,60 @@ def test_memory_that_cannot_be_unmapped_is_given_back() -> None:
     assert resident_kib() - before < used / 2
 
 
+# ---- Too many mappings ---------------------------------------------------------------------------
+
+
+def use_up_mappings(*, until: int) -> mmap.mmap:
+    """Leave the process only ``until`` mappings to come."""
+    limit = int(Path("/proc/sys/vm/max_map_count").read_text())
+    count = max(0, limit - until - mapping_count())
+    memory = mmap.mmap(-1, (count + 2) * PAGE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    mprotect = ctypes.CDLL(None, use_errno=True).mprotect
+    for page in range(1, count, 2):
+        if mprotect(ctypes.c_void_p(start + page * PAGE), PAGE, mmap.PROT_READ):
+            raise OSError(ctypes.get_errno(), "mprotect")
+    return memory
+
+
+def more_than_there_can_be_mappings() -> None:
+    """For a process in which as many greenlets may have a lane of their own as can be set."""
+    assert lanes.status().limit == lanes.LARGEST_LIMIT
+    refuse.refuse(refuse.OLD_KERNEL)
+    kept = use_up_mappings(until=65_400)
+    count = 36_000
+    started = [suspended() for _ in range(count)]
+    status = lanes.status()
+    assert status.own < 32_800, "two mappings a lane"
+    assert status.sharing == count - status.own
+    assert guard_mappings() == status.own + status.shared
+    # There is room for the rest of the program.
+    assert len(bytearray(16 * MIB)) == len(mmap.mmap(-1, 16 * MIB))
+    thread = threading.Thread(target=exercise, args=(50,))
+    thread.start()
+    thread.join()
+    assert greenlet(down).switch(900) == 900
+    exercise(300)
+    for each in started[::2]:
+        each.switch()
+    assert not any(started[::2])
+    assert all(started[1::2])
+    del each
+    started.clear()
+    gc.collect()
+    status = lanes.status()
+    assert (status.own, status.sharing) == (0, 0)
+    exercise(300)
+    assert kept
+
+
+def test_mappings_run_out() -> None:
+    run_script(
+        "import test_fallbacks; test_fallbacks.more_than_there_can_be_mappings()",
+        environment={"GREENLANE_LANES": str(lanes.LARGEST_LIMIT)},
+    )
+
+
 def test_many_lanes_of_their_own() -> None:
     """Where guards need no mapping the same number of greenlets does without sharing."""
     run_script(
@@ -279,6 +333,25 @@ def test_limited_and_let_go(kind: str) -> None:
     assert child.switch(3) == 3
     assert child.dead
     exercise(1_500)
+
+
+@pytest.mark.parametrize("mebibytes", [200, 500, 1000])
+@pytest.mark.parametrize("kind", ["RLIMIT_AS", "RLIMIT_DATA"])
+def test_little_memory_is_shared(kind: str, mebibytes: int) -> None:
+    """Under a limit lanes take only part of what there is, and the program can go on."""
+    run_script(
+        f"""
+        import resource
+        resource.setrlimit(resource.{kind}, ({mebibytes} << 20, resource.RLIM_INFINITY))
+        from greenlane import lanes
+        from support import suspended
+        from test_fallbacks import exercise
+        started = [suspended() for _ in range(3_000)]
+        assert lanes.status().sharing > 2_800
+        assert len(bytearray({mebibytes} << 18)) == {mebibytes} << 18
+        exercise(500)
+        """
+    )
 
 
 @isolated
