@@ -334,6 +334,51 @@ gl_datastack_abandon(const gl_datastack *saved, struct _PyInterpreterFrame *inne
 
 #endif
 
+/* Raises the ImportError of an interpreter that is laid out unlike the one we were compiled for. */
+static inline int
+gl_refuse(void)
+{
+    PyErr_Format(PyExc_ImportError,
+                 "greenlane was compiled for CPython " PY_VERSION
+                 " and does not know the thread state of this one, %s: install a greenlane "
+                 "built for it, or build one (pip install --no-binary greenlane greenlane)",
+                 Py_GetVersion());
+    return -1;
+}
+
+/* Do the fields of the thread state that we use lie where the compiler takes them to be? All of
+ * them are in its documented part, which has not moved within a minor version so far. Those checked
+ * here are spread over it, and have values that can be told. */
+static inline bool
+gl_is_familiar(const PyThreadState *tstate)
+{
+    if (tstate->interp != PyInterpreterState_Get() ||
+        tstate->id != PyThreadState_GetID((PyThreadState *)tstate)) {
+        return false;
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    if (tstate->py_recursion_limit != Py_GetRecursionLimit()) {
+        return false;
+    }
+#elif PY_VERSION_HEX >= 0x030B0000
+    if (tstate->recursion_limit != Py_GetRecursionLimit()) {
+        return false;
+    }
+#endif
+#if PY_VERSION_HEX >= 0x030B0000
+    if (tstate->datastack_chunk != NULL &&
+        (tstate->datastack_top < &tstate->datastack_chunk->data[0] ||
+         tstate->datastack_top > tstate->datastack_limit)) {
+        return false;
+    }
+#endif
+    const _PyErr_StackItem *outermost = tstate->exc_info;
+    while (outermost->previous_item != NULL) {
+        outermost = outermost->previous_item;
+    }
+    return outermost == &tstate->exc_state;
+}
+
 /* CPython 3.14 and later measure the C stack instead of counting calls: the thread state has its
  * bounds, and must have those of the running greenlet at all times. With wrong ones every
  * deallocation of a container looks like a stack overflow, and is put off for ever.
@@ -392,12 +437,7 @@ gl_stack_bounds_locate(void)
         }
     }
     if (found != 1) {
-        PyErr_Format(PyExc_ImportError,
-                     "greenlane was compiled for CPython " PY_VERSION
-                     " and does not know the thread state of this one, %s: install a greenlane "
-                     "built for it, or build one (pip install --no-binary greenlane greenlane)",
-                     Py_GetVersion());
-        return -1;
+        return gl_refuse();
     }
     return 0;
 }
@@ -613,7 +653,7 @@ gl_resurrect(PyObject *object, Py_ssize_t references)
 static inline int
 gl_pystate_check(void)
 {
-    return 0;
+    return gl_is_familiar(PyThreadState_Get()) ? 0 : gl_refuse();
 }
 
 #define GL_HAVE_TRASH_NESTING
@@ -740,7 +780,7 @@ gl_resurrect(PyObject *object, Py_ssize_t references)
 static inline int
 gl_pystate_check(void)
 {
-    return 0;
+    return gl_is_familiar(PyThreadState_Get()) ? 0 : gl_refuse();
 }
 
 #define GL_HAVE_TRASH_NESTING
@@ -853,7 +893,7 @@ gl_resurrect(PyObject *object, Py_ssize_t references)
 static inline int
 gl_pystate_check(void)
 {
-    return 0;
+    return gl_is_familiar(PyThreadState_Get()) ? 0 : gl_refuse();
 }
 
 #define GL_HAVE_TRASH_NESTING
@@ -962,7 +1002,7 @@ gl_resurrect(PyObject *object, Py_ssize_t references)
 static inline int
 gl_pystate_check(void)
 {
-    return 0;
+    return gl_is_familiar(PyThreadState_Get()) ? 0 : gl_refuse();
 }
 
 /* ---- CPython 3.14 ---------------------------------------------------------------------------- */
@@ -1067,7 +1107,7 @@ gl_resurrect(PyObject *object, Py_ssize_t references)
 static inline int
 gl_pystate_check(void)
 {
-    return gl_stack_bounds_locate();
+    return gl_is_familiar(PyThreadState_Get()) ? gl_stack_bounds_locate() : gl_refuse();
 }
 
 /* ---- CPython 3.15 ---------------------------------------------------------------------------- */
@@ -1177,7 +1217,11 @@ gl_resurrect(PyObject *object, Py_ssize_t references)
 static inline int
 gl_pystate_check(void)
 {
-    gl_base_frame = *PyThreadState_Get()->base_frame;
+    const PyThreadState *tstate = PyThreadState_Get();
+    if (!gl_is_familiar(tstate)) {
+        return gl_refuse();
+    }
+    gl_base_frame = *tstate->base_frame;
     return gl_stack_bounds_locate();
 }
 

@@ -46,7 +46,7 @@
 #define COLOURS ((size_t)32)
 
 #define WARM_LANES ((size_t)16)
-#define MAX_IDLE_LANES ((size_t)1000)
+#define MAX_IDLE_LANES ((size_t)1024)
 
 #define TRIM_SHARED_EVERY 64
 

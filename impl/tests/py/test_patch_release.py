@@ -24,11 +24,6 @@ RELEASE = f"{sys.version_info.major}.{sys.version_info.minor}.77"
 
 Change = tuple[str, Callable[[str], str]]
 
-pytestmark = pytest.mark.skipif(
-    sys.version_info < (3, 14),
-    reason="uses no field that has moved in a patch release",
-)
-
 
 def append_fields(header: str) -> str:
     """Make the public part of the thread state longer, as 3.14.4 did."""
@@ -39,6 +34,11 @@ def append_fields(header: str) -> str:
         count=1,
         flags=re.DOTALL,
     )
+
+
+def insert_field(header: str) -> str:
+    """Move what greenlane uses of the public part."""
+    return header.replace("    uint64_t id;\n", "    void *inserted;\n    uint64_t id;\n", 1)
 
 
 def drop_field(header: str) -> str:
@@ -59,14 +59,12 @@ def change_margin(header: str) -> str:
 
 
 PUBLIC, PRIVATE = "cpython/pystate.h", "internal/pycore_tstate.h"
-WORKS: dict[str, Change] = {
-    "appended": (PUBLIC, append_fields),
-    "dropped": (PRIVATE, drop_field),
-    "moved": (PRIVATE, move_bounds),
-}
-REFUSES: dict[str, Change] = {
-    "margin": ("internal/pycore_pythonrun.h", change_margin),
-}
+WORKS: dict[str, Change] = {"appended": (PUBLIC, append_fields)}
+REFUSES: dict[str, Change] = {"inserted": (PUBLIC, insert_field)}
+if sys.version_info >= (3, 14):
+    WORKS["dropped"] = (PRIVATE, drop_field)
+    WORKS["moved"] = (PRIVATE, move_bounds)
+    REFUSES["margin"] = ("internal/pycore_pythonrun.h", change_margin)
 
 
 def headers_of_another_release(directory: Path, change: Change) -> Path:
