@@ -216,7 +216,7 @@ def _run(options: argparse.Namespace, book: spec.Spec, arguments: list[str]) -> 
         if code == PYTEST_USAGE_ERROR:
             return UNKNOWN_NAME
         try:
-            counts = results.counts(found)
+            as_expected = results.read(found).as_expected
         except results.ResultsError as error:
             _complain(str(error).replace(str(found), "the results"))
             if output and found.exists():
@@ -228,8 +228,7 @@ def _run(options: argparse.Namespace, book: spec.Spec, arguments: list[str]) -> 
             found.replace(output)
     if code not in (PYTEST_OK, PYTEST_FAILED):
         return TRUNCATED
-    unexpected = set(counts) - set(results.EXPECTED)
-    return FAILURES if unexpected or code != PYTEST_OK else AS_EXPECTED
+    return AS_EXPECTED if as_expected and code == PYTEST_OK else FAILURES
 
 
 def _checked_output(name: str | None) -> Path | None:

@@ -1,30 +1,40 @@
 """What an implementation is known not to keep: one TOML file each.
 
-``expectations/<module>.toml`` in this package (dots in the module's name become dashes)
-holds entries like::
+``expectations/<module>.toml`` in this package (dots in the module's name become dashes), or
+the file that another package registers (see ``providers``), holds entries like::
 
     [[expect]]
-    clause = "parent.exit-starts-unstarted"   # or: test = "test_parent_resumption.py::test_x"
+    clause = "parent.exit-starts-unstarted"   # an id, or a glob like "context.*"
     outcome = "FAIL"                          # or a list of FAIL, CRASH, TIMEOUT; or UNSUPPORTED
-    when = { python = ">=3.12", version = "<4" }
+    when = { python = ">=3.12", implementation = "<3.0", free_threaded = false }
     reason = "why, in a sentence"
     link = "findings/some_reproducer.py"
 
-A test with an expected FAIL, CRASH or TIMEOUT is reported as XFAIL. UNSUPPORTED means that
-the implementation does not offer the feature; such a test is not run. ``when`` may hold
-``python`` and ``version`` (of the implementation) as version specifiers, and
-``implementation`` ("CPython", "PyPy"), ``build`` ("release", "debug": of CPython with its
-assertions), ``system`` ("Linux") and ``machine`` as names.
+In the place of ``clause``, ``test = "test_throw.py::test_class"`` names one test, with all its
+parameters unless it names one: ``"test_throw.py::test_class[0]"``.
 
-The file cannot rot: an entry that names no clause, or, where it holds, no test, or that gives
-no reason, is an error; so is, when it runs, one whose test passes (XPASS).
+A test with an expected FAIL, CRASH or TIMEOUT is reported as XFAIL. UNSUPPORTED means that
+the implementation does not offer the feature; such a test is not run. Of several entries that
+concern a test the first one counts, so the particular stands before the general.
+
+An entry counts where all of its conditions (``when``) hold:
+
+- ``python`` and ``implementation``: version specifiers, of Python and of the implementation;
+- ``interpreter`` ("CPython", "PyPy"), ``system`` ("Linux"), ``machine`` ("x86_64"): names, as
+  ``platform`` tells them;
+- ``free_threaded``, ``debug``: true or false, of the build of Python.
+
+The file cannot rot: an entry that names no clause or test, that gives no reason, or that earlier
+entries leave nothing to, is an error; so is, when it runs, one whose test passes (XPASS).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import platform
 import sys
+import sysconfig
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +42,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from greenlet_conformance import EXPECTATIONS
+from greenlet_conformance import EXPECTATIONS, providers
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -41,7 +51,14 @@ else:
 
 OUTCOMES = ("FAIL", "CRASH", "TIMEOUT", "UNSUPPORTED")
 _KEYS = {"clause", "test", "outcome", "when", "reason", "link"}
-_CONDITIONS = {"python", "version", "implementation", "build", "system", "machine"}
+
+#: The conditions and what each is in TOML.
+_SPECIFIERS = ("python", "implementation")
+_CONDITIONS: dict[str, type] = {
+    **dict.fromkeys(_SPECIFIERS, str),
+    **dict.fromkeys(("interpreter", "system", "machine"), str),
+    **dict.fromkeys(("free_threaded", "debug"), bool),
+}
 
 
 class ExpectationsError(Exception):
@@ -50,52 +67,83 @@ class ExpectationsError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Expectation:
-    """What is expected of one clause or one test, and why."""
+    """What is expected of some clauses or of one test, and why."""
 
+    number: int
     clause: str
     test: str
     outcomes: tuple[str, ...]
-    when: Mapping[str, str]
+    when: Mapping[str, str | bool]
     reason: str
     link: str
 
     def concerns(self, test: str, clauses: Collection[str]) -> bool:
         """Whether this entry is about that test."""
-        return test == self.test if self.test else self.clause in clauses
+        if self.test:
+            return self.test in (test, test.partition("[")[0])
+        return any(fnmatch.fnmatchcase(clause, self.clause) for clause in clauses)
 
 
-def path_for(module: str) -> Path:
-    """Where the expectations of an implementation are kept; the file may not exist."""
-    return EXPECTATIONS / f"{module.replace('.', '-')}.toml"
+def path_for(module: str) -> Path | None:
+    """The file of an implementation: this package's own, else a registered one, or None.
+
+    Raises providers.ProviderError if the one that is registered is of no use.
+    """
+    own = EXPECTATIONS / f"{module.replace('.', '-')}.toml"
+    return own if own.is_file() else providers.expectations_file(module)
 
 
 def load(
-    path: Path, version: str, clauses: Collection[str], tests: Collection[str]
+    path: Path,
+    version: str,
+    clauses: Collection[str],
+    tests: Mapping[str, Collection[str]],
 ) -> list[Expectation]:
     """The entries that hold for this version of the implementation on this interpreter.
 
-    ``clauses`` are the ids of the specification; ``tests`` are the tests that are known,
-    or empty if not all are. Raises ExpectationsError.
+    ``clauses`` are the ids of the specification; ``tests`` are the tests that are known, each
+    with its clauses, or empty if not all are. Raises ExpectationsError.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ExpectationsError(f"{path}: {error}") from None
     errors = [f"{path}: unknown key {key!r}" for key in data if key != "expect"]
+    raws = data.get("expect", [])
+    if not isinstance(raws, list) or not all(isinstance(raw, dict) for raw in raws):
+        raise ExpectationsError(f"{path}: entries are written as [[expect]], with two brackets")
     entries = []
-    for number, raw in enumerate(data.get("expect", []), 1):
-        mistakes = _mistakes(raw, version, clauses, tests)
+    for number, raw in enumerate(raws, 1):
+        mistakes = _mistakes(raw, clauses, tests)
         errors += [f"{path}: entry {number}: {mistake}" for mistake in mistakes]
         if not mistakes:
-            entries.append(_entry(raw))
+            entries.append(_entry(number, raw))
+    facts = _facts(version)
+    holding = [entry for entry in entries if _holds(entry.when, facts)]
+    if tests and not errors:
+        counts = [first(holding, test, of) for test, of in tests.items()]
+        numbers = {entry.number for entry in counts if entry}
+        errors += [
+            f"{path}: entry {e.number}: earlier entries leave no test to it; delete or move it"
+            for e in holding
+            if e.number not in numbers
+        ]
     if errors:
         raise ExpectationsError("\n".join(errors))
-    return [e for e in entries if _holds(e.when, version)]
+    return holding
 
 
-def _entry(raw: dict[str, Any]) -> Expectation:
+def first(
+    entries: Sequence[Expectation], test: str, clauses: Collection[str]
+) -> Expectation | None:
+    """The entry that counts for a test."""
+    return next((entry for entry in entries if entry.concerns(test, clauses)), None)
+
+
+def _entry(number: int, raw: dict[str, Any]) -> Expectation:
     outcome = raw["outcome"]
     return Expectation(
+        number=number,
         clause=raw.get("clause", ""),
         test=raw.get("test", ""),
         outcomes=(outcome,) if isinstance(outcome, str) else tuple(outcome),
@@ -106,48 +154,70 @@ def _entry(raw: dict[str, Any]) -> Expectation:
 
 
 def _mistakes(
-    raw: dict[str, Any], version: str, clauses: Collection[str], tests: Collection[str]
+    raw: dict[str, Any], clauses: Collection[str], tests: Collection[str]
 ) -> Sequence[str]:
     mistakes = [f"unknown key {key!r}" for key in sorted(raw.keys() - _KEYS)]
+    texts = [k for k in ("clause", "test", "reason", "link") if k in raw]
+    mistakes += [f"`{k}` must be a text" for k in texts if not isinstance(raw[k], str)]
+    if mistakes:
+        return mistakes
     if ("clause" in raw) == ("test" in raw):
         mistakes.append("needs either `clause` or `test`")
-    if "clause" in raw and raw["clause"] not in clauses:
+    if "clause" in raw and not fnmatch.filter(clauses, raw["clause"]):
         mistakes.append(f"matches nothing: the specification has no clause {raw['clause']!r}")
+    if "test" in raw and tests and raw["test"] not in {*tests, *(t.split("[")[0] for t in tests)}:
+        mistakes.append(f"matches nothing: the suite has no test {raw['test']!r}")
     outcome = raw.get("outcome")
     outcomes = [outcome] if isinstance(outcome, str) else outcome
-    if not outcomes or any(o not in OUTCOMES for o in outcomes):
+    if not isinstance(outcomes, list) or not outcomes or any(o not in OUTCOMES for o in outcomes):
         mistakes.append(f"`outcome` must be one of {', '.join(OUTCOMES)}, or a list of them")
     for key in ("reason", "link"):
-        if not str(raw.get(key, "")).strip():
+        if not raw.get(key, "").strip():
             mistakes.append(f"needs a `{key}`")
-    when = raw.get("when", {})
-    wrong = [f"unknown condition {key!r}" for key in sorted(when.keys() - _CONDITIONS)]
-    for key in ("python", "version"):
-        try:
-            SpecifierSet(when.get(key, ""))
-        except InvalidSpecifier as error:
-            wrong.append(f"condition {key!r}: {error}")
-    # Some tests exist on some interpreters only: what does not hold here need not exist here.
-    holds = not wrong and _holds(when, version)
-    if "test" in raw and tests and holds and raw["test"] not in tests:
-        mistakes.append(f"matches nothing: the suite has no test {raw['test']!r}")
-    return mistakes + wrong
+    return mistakes + _mistakes_of_conditions(raw.get("when", {}))
 
 
-def _holds(when: Mapping[str, str], version: str) -> bool:
-    facts = {
-        "implementation": platform.python_implementation(),
-        "build": "debug" if hasattr(sys, "gettotalrefcount") else "release",
+def _mistakes_of_conditions(when: Any) -> list[str]:
+    if not isinstance(when, dict):
+        return ["`when` is written as when = { python = '>=3.12' }"]
+    mistakes = []
+    for key, wanted in sorted(when.items()):
+        kind = _CONDITIONS.get(key)
+        if kind is None:
+            mistakes.append(f"unknown condition {key!r}; there are {', '.join(_CONDITIONS)}")
+        elif not isinstance(wanted, kind):
+            what = "true or false" if kind is bool else "a text"
+            mistakes.append(f"condition {key!r} must be {what}")
+        elif key in _SPECIFIERS:
+            try:
+                SpecifierSet(str(wanted))
+            except InvalidSpecifier as error:
+                mistakes.append(f"condition {key!r}: {error}")
+    return mistakes
+
+
+def _facts(version: str) -> dict[str, Version | str | bool]:
+    """What the conditions are compared with; ``version`` is the implementation's."""
+    return {
+        "python": _number(platform.python_version()),
+        "implementation": _number(version),
+        "interpreter": platform.python_implementation(),
         "system": platform.system(),
         "machine": platform.machine(),
+        "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+        "debug": hasattr(sys, "gettotalrefcount"),
     }
-    numbers = {"python": _number(platform.python_version()), "version": _number(version)}
-    return all(
-        SpecifierSet(wanted).contains(numbers[key], prereleases=True)
-        if key in numbers
-        else facts[key] == wanted
-        for key, wanted in when.items()
-    )
+
+
+def _holds(when: Mapping[str, str | bool], facts: Mapping[str, Version | str | bool]) -> bool:
+    for key, wanted in when.items():
+        fact = facts[key]
+        if isinstance(fact, Version):
+            if not SpecifierSet(str(wanted)).contains(fact, prereleases=True):
+                return False
+        elif fact != wanted:
+            return False
+    return True
 
 
 def _number(version: str) -> Version:

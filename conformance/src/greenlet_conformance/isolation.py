@@ -64,7 +64,8 @@ def run(work: Callable[[], Any], seconds: float) -> Any | Died:
         try:
             line, in_time = _read_line(reading, seconds)
             if not line.endswith(b"\n") and not in_time:
-                _ask_where_it_is(child)
+                os.kill(child, signal.SIGABRT)  # faulthandler writes where it is
+                _read_line(reading, _GRACE_SECONDS)  # until its death closes the pipe
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
@@ -123,16 +124,6 @@ def _read_line(reading: int, seconds: float) -> tuple[bytes, bool]:
             break
         line += chunk
     return line, True
-
-
-def _ask_where_it_is(child: int) -> None:
-    """SIGABRT, for faulthandler's traceback, and a little time to write it."""
-    os.kill(child, signal.SIGABRT)
-    deadline = time.monotonic() + _GRACE_SECONDS
-    while time.monotonic() < deadline:
-        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            return
-        time.sleep(0.01)
 
 
 def _how_it_died(status: int, in_time: bool, seconds: float, log: str) -> Died:

@@ -20,14 +20,22 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 
-from greenlet_conformance import SUITE, expectations, implementation, isolation, results, spec
+from greenlet_conformance import (
+    SUITE,
+    expectations,
+    implementation,
+    isolation,
+    providers,
+    results,
+    spec,
+)
 
 # --- options -----------------------------------------------------------------------------
 
@@ -80,8 +88,12 @@ def pytest_load_initial_conftests(parser: pytest.Parser) -> Generator[None, Any,
 
 
 def _chosen(config: pytest.Config) -> str | None:
-    chosen = config.getoption("--greenlet-impl", default=None)
-    return str(chosen) if chosen else None
+    """The module that ``--greenlet-impl`` means, or None if it was not given."""
+    name = config.getoption("--greenlet-impl", default=None)
+    try:
+        return providers.module_of(str(name)) if name else None
+    except providers.ProviderError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 # --- the state of one run ----------------------------------------------------------------
@@ -190,7 +202,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if errors:
         raise pytest.UsageError("\n".join(errors))
     facts = _probe(config)
-    known = {test_id(item) for item in suite_items} if whole else set()
+    known = {test_id(item): clauses_of(item) for item in suite_items} if whole else {}
     config.stash[RUN] = Run(book, facts, _expected(config, book, facts, known))
     if config.option.clause:
         kept = [i for i in items if _in_suite(i) and wanted.intersection(clauses_of(i))]
@@ -249,15 +261,16 @@ def _near(book: spec.Spec, clause_id: str) -> str:
 
 
 def _expected(
-    config: pytest.Config, book: spec.Spec, facts: implementation.Facts, tests: set[str]
+    config: pytest.Config,
+    book: spec.Spec,
+    facts: implementation.Facts,
+    tests: Mapping[str, Collection[str]],
 ) -> list[expectations.Expectation]:
-    chosen = config.option.expectations
-    path = Path(chosen) if chosen else expectations.path_for(facts.module)
-    if not chosen and not path.is_file():
-        return []
+    given = config.option.expectations
     try:
-        return expectations.load(path, facts.version, book.clauses, tests)
-    except expectations.ExpectationsError as error:
+        path = Path(given) if given else expectations.path_for(facts.module)
+        return expectations.load(path, facts.version, book.clauses, tests) if path else []
+    except (expectations.ExpectationsError, providers.ProviderError) as error:
         raise pytest.UsageError(str(error)) from None
 
 
@@ -303,16 +316,17 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     run = current_run(item.config)
     if run is None or not _in_suite(item):
         return None
-    entry = next((e for e in run.expected if e.concerns(test_id(item), clauses_of(item))), None)
+    entry = expectations.first(run.expected, test_id(item), clauses_of(item))
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     began = time.perf_counter()
     if entry and "UNSUPPORTED" in entry.outcomes:
         reports: list[pytest.TestReport] = []
-        died = None
+        died = None  # it is not run
     else:
         reports, died = _run_item(item, nextitem)
     seconds = round(time.perf_counter() - began, 4)
-    outcome = _outcome(reports, died, entry)
+    actual = _actual(reports, died)
+    outcome = _outcome(actual, entry)
     message = _message(reports, died)
     if outcome == "XPASS" and entry:
         message = f"stale expectation: this passes, so delete its entry ({entry.reason})"
@@ -323,6 +337,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
             clauses=list(clauses_of(item)),
             test=f"suite/{test_id(item)}",
             outcome=outcome,
+            actual=actual,
             seconds=seconds,
             message=message,
             reason=entry.reason if entry and outcome in ("XFAIL", "UNSUPPORTED", "XPASS") else "",
@@ -359,26 +374,21 @@ def _output_of_the_dead(config: pytest.Config) -> str:
     return "".join(f"\n{text.rstrip()}" for text in capture.read_global_capture() if text)
 
 
-def _outcome(
-    reports: Sequence[pytest.TestReport],
-    died: isolation.Died | None,
-    entry: expectations.Expectation | None,
-) -> str:
-    if entry and "UNSUPPORTED" in entry.outcomes:
-        return "UNSUPPORTED"
+def _actual(reports: Sequence[pytest.TestReport], died: isolation.Died | None) -> str:
+    """What the test did, whatever was expected."""
     if died:
-        raw = died.kind
-    elif any(r.failed for r in reports):
-        raw = "FAIL"
-    elif any(r.skipped for r in reports):
-        raw = "UNSUPPORTED"
-    else:
-        raw = "PASS"
-    if entry is None:
-        return raw
-    if raw == "PASS":
+        return died.kind
+    if any(r.failed for r in reports):
+        return "FAIL"
+    return "PASS" if reports and not any(r.skipped for r in reports) else "UNSUPPORTED"
+
+
+def _outcome(actual: str, entry: expectations.Expectation | None) -> str:
+    if entry is None or actual == "UNSUPPORTED":
+        return actual
+    if actual == "PASS":
         return "XPASS"
-    return "XFAIL" if raw in entry.outcomes else raw
+    return "XFAIL" if actual in entry.outcomes else actual
 
 
 def _message(reports: Sequence[pytest.TestReport], died: isolation.Died | None) -> str:

@@ -1,12 +1,15 @@
-"""The JSON lines that a run leaves: schema 1.
+"""The JSON lines that a run leaves, written and read: schema 1.
 
 A header, then the clauses that were selected, then one line a test as it ends, then a
 footer. The footer is written only when every selected test has a result, so that a file
 without it is a truncated run, and a truncated run is never a pass.
+
+``results.schema.json`` beside this module is the JSON Schema of one line.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import platform
@@ -14,14 +17,16 @@ import sys
 import sysconfig
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from greenlet_conformance import PACKAGE, __version__
 from greenlet_conformance.implementation import Facts
 from greenlet_conformance.spec import Clause
 
 SCHEMA = 1
+SCHEMA_FILE = PACKAGE / "results.schema.json"
 
 #: Best to worst; a clause has the worst outcome of its tests.
 OUTCOMES = ("PASS", "UNSUPPORTED", "XFAIL", "XPASS", "FAIL", "TIMEOUT", "CRASH")
@@ -29,9 +34,20 @@ OUTCOMES = ("PASS", "UNSUPPORTED", "XFAIL", "XPASS", "FAIL", "TIMEOUT", "CRASH")
 #: The outcomes of a run in which all is as expected.
 EXPECTED = ("PASS", "UNSUPPORTED", "XFAIL")
 
+#: What a test did, whatever was expected of it.
+FAILED = ("FAIL", "TIMEOUT", "CRASH")
+ACTUAL = ("PASS", "UNSUPPORTED", *FAILED)
+
 
 class ResultsError(Exception):
     """The file is not the result of a whole run; the message is one line."""
+
+
+class TruncatedError(ResultsError):
+    """The file has no footer: the run was cut short."""
+
+
+# --- writing -----------------------------------------------------------------------------
 
 
 class Writer:
@@ -80,25 +96,136 @@ def _header(facts: Facts) -> dict[str, Any]:
             "machine": platform.machine(),
             "release": platform.release(),
         },
+        "suite": __version__,
         "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
 
 
-def counts(path: Path) -> dict[str, int]:
-    """How many tests had each outcome in a whole run.
+# --- reading -----------------------------------------------------------------------------
 
-    Raises ResultsError if the file is missing, is not of this schema, lacks its footer,
-    or has a footer that does not agree with its lines.
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What came out of one test; ``actual`` is its outcome before expectations."""
+
+    clauses: tuple[str, ...]
+    test: str
+    outcome: str
+    actual: str
+    seconds: float
+    message: str
+    reason: str
+    link: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A whole run, as its file tells it; ``clauses`` are those that were selected."""
+
+    path: Path
+    header: dict[str, Any]
+    clauses: dict[str, Clause]
+    results: tuple[Result, ...]
+    seconds: float
+
+    @property
+    def implementation(self) -> str:
+        """Such as ``greenlet 3.5.6``."""
+        return " ".join(self.header["implementation"][key] for key in ("module", "version"))
+
+    def python(self, parts: int = 3) -> str:
+        """Such as ``CPython 3.13t``: so many numbers of the version, and the kind of build."""
+        found = self.header["python"]
+        number = ".".join(found["version"].split(".")[:parts])
+        kind = "t" * found["free_threaded"] + "d" * found["debug"]
+        return f"{found['implementation']} {number}{kind}"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tests had each outcome, the best first."""
+        counted = Counter(result.outcome for result in self.results)
+        return {name: counted[name] for name in OUTCOMES if counted[name]}
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether every test had its expected outcome."""
+        return set(self.counts) <= set(EXPECTED)
+
+    def of(self, clause: str) -> list[Result]:
+        """The results of the tests of a clause."""
+        return [result for result in self.results if clause in result.clauses]
+
+
+def worst(outcomes: Iterable[str]) -> str:
+    """The worst of several outcomes, which is that of their clause."""
+    return max(outcomes, key=OUTCOMES.index)
+
+
+def read(path: Path) -> Run:
+    """Reads a whole run.
+
+    Raises TruncatedError if the footer is missing, and ResultsError if the file is missing, is
+    not of this schema, or has a footer that does not agree with its lines.
     """
     try:
-        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path}: {error}") from None
-    if not records or records[0].get("kind") != "header" or records[0].get("schema") != SCHEMA:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise ResultsError(f"{path}: {error.strerror}; `run --output` writes such a file") from None
+    except UnicodeDecodeError:
+        raise ResultsError(f"{path}: is not a file of results: it is not text") from None
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            if line.strip():
+                records.append(json.loads(line))
+        except ValueError as error:
+            if number == len(lines) and records:
+                break  # the line that was being written when the run ended
+            raise ResultsError(f"{path}:{number}: is not a line of JSON: {error}") from None
+    if not records or _kind(records[0]) != "header" or records[0].get("schema") != SCHEMA:
         raise ResultsError(f"{path}: does not begin with a header of schema {SCHEMA}")
-    if records[-1].get("kind") != "footer":
-        raise ResultsError(f"{path}: has no footer: the run was cut short, and is no pass")
-    counted = Counter(r["outcome"] for r in records if r["kind"] == "result")
-    if dict(counted) != records[-1]["counts"] or not counted:
+    if _kind(records[-1]) != "footer":
+        raise TruncatedError(f"{path}: has no footer: the run was cut short, and is no pass")
+    try:
+        return _run(path, records)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ResultsError(f"{path}: is not of schema {SCHEMA}: missing or wrong {error}") from None
+
+
+def _kind(record: Any) -> Any:
+    return record.get("kind") if isinstance(record, dict) else None
+
+
+def _run(path: Path, records: Sequence[dict[str, Any]]) -> Run:
+    def fields(kind: type, record: dict[str, Any]) -> dict[str, Any]:
+        return {field.name: record[field.name] for field in dataclasses.fields(kind)}
+
+    found = [Result(**fields(Result, r)) for r in records if r["kind"] == "result"]
+    run = Run(
+        path=path,
+        header=records[0],
+        clauses={r["id"]: Clause(**fields(Clause, r)) for r in records if r["kind"] == "clause"},
+        results=tuple(dataclasses.replace(r, clauses=tuple(r.clauses)) for r in found),
+        seconds=records[-1]["seconds"],
+    )
+    for result in run.results:
+        if result.outcome not in OUTCOMES or result.actual not in ACTUAL:
+            raise ResultsError(f"{path}: {result.test} has an unknown outcome {result.outcome!r}")
+        strangers = set(result.clauses) - set(run.clauses)
+        if strangers:
+            raise ResultsError(f"{path}: {result.test} is of an unknown clause {min(strangers)!r}")
+    if not run.results or run.counts != records[-1]["counts"]:
         raise ResultsError(f"{path}: the footer does not agree with the results")
-    return dict(counted)
+    _ = run.implementation, run.python()  # raises, if the header lacks what a reader needs
+    return run
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """A name for each run, as short as tells them apart."""
+    shortest = [f"{run.implementation} · {run.python(2)}" for run in runs]
+    longer = [f"{run.implementation} · {run.python()}" for run in runs]
+    names = longer if len(set(shortest)) < len(runs) else shortest
+    counts = Counter(names)
+    return [
+        f"{name} ({run.path.name})" if counts[name] > 1 else name for name, run in zip(names, runs)
+    ]

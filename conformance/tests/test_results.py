@@ -1,0 +1,125 @@
+"""The file of results keeps its published schema."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from running import Ran
+
+from greenlet_conformance import results
+
+SCHEMA = json.loads(results.SCHEMA_FILE.read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(
+    SCHEMA, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+)
+
+
+@pytest.fixture
+def records(run: Callable[..., Ran], tmp_path: Path) -> list[dict[str, Any]]:
+    """The lines of a run with a PASS, a FAIL, a CRASH, an XFAIL and an UNSUPPORTED test."""
+    expectations = tmp_path / "expectations.toml"
+    expectations.write_text(
+        "".join(
+            f"[[expect]]\nclause = '{clause}'\noutcome = '{outcome}'\nreason = 'r'\nlink = 'l'\n"
+            for clause, outcome in [("throw.instance", "CRASH"), ("throw.returns", "UNSUPPORTED")]
+        )
+    )
+    names = ("args.none", "throw.class", "throw.instance", "throw.returns", "order.example")
+    arguments = [f"--clause={name}" for name in names]
+    ran = run("--impl=crashing", "--expectations", str(expectations), *arguments)
+    return ran.records
+
+
+def test_schema_itself() -> None:
+    """The schema is a schema, of the number that the code writes."""
+    VALIDATOR.check_schema(SCHEMA)
+    assert SCHEMA["$defs"]["header"]["properties"]["schema"] == {"const": results.SCHEMA}
+    result = SCHEMA["$defs"]["result"]["properties"]
+    assert sorted(result["outcome"]["enum"]) == sorted(results.OUTCOMES)
+    assert sorted(result["actual"]["enum"]) == sorted(results.ACTUAL)
+
+
+def test_real_output(records: list[dict[str, Any]]) -> None:
+    """Every line of a real run is valid, and has no property that the schema does not tell of."""
+    assert {r["outcome"] for r in records if r["kind"] == "result"} == {
+        *("PASS", "CRASH", "XFAIL", "UNSUPPORTED")
+    }
+    for record in records:
+        VALIDATOR.validate(record)
+        assert set(record) == set(SCHEMA["$defs"][record["kind"]]["properties"])
+
+
+@pytest.mark.parametrize("kind", ["header", "clause", "result", "footer"])
+def test_schema_refuses(records: list[dict[str, Any]], kind: str) -> None:
+    """A line that lacks any of its properties, or has a wrong one, is refused."""
+    good = next(record for record in records if record["kind"] == kind)
+    for key in good:
+        bad = {name: value for name, value in good.items() if name != key}
+        assert not VALIDATOR.is_valid(bad), key
+        assert not VALIDATOR.is_valid({**good, key: None}), key
+
+
+def spoilt(lines: list[dict[str, Any]], how: str) -> list[dict[str, Any]]:
+    """The lines of a file that is wrong in this way."""
+    lines = copy.deepcopy(lines)
+    first_result = next(line for line in lines if line["kind"] == "result")
+    if how == "unknown outcome":
+        first_result["outcome"] = "GOOD"
+    elif how == "lacks a field":
+        del first_result["actual"]
+    elif how == "unknown clause":
+        first_result["clauses"] = ["no.such"]
+    elif how == "header lacks a field":
+        del lines[0]["python"]["debug"]
+    elif how == "no header":
+        del lines[0]
+    elif how == "not an object":
+        lines.insert(1, [])  # type: ignore[arg-type]
+    elif how == "no results":
+        lines = [line for line in lines if line["kind"] != "result"]
+        lines[-1]["counts"] = {}
+    return lines
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("unknown outcome", "lacks a field", "unknown clause", "header lacks a field"),
+        *("no header", "not an object", "no results"),
+    ],
+)
+def test_reader_refuses(records: list[dict[str, Any]], tmp_path: Path, how: str) -> None:
+    """The reader refuses it too, in one line that names the file."""
+    path = tmp_path / "file.jsonl"
+    path.write_text("\n".join(map(json.dumps, records)))
+    assert results.read(path).counts["PASS"]
+    path.write_text("\n".join(map(json.dumps, spoilt(records, how))))
+    with pytest.raises(results.ResultsError) as caught:
+        results.read(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_labels(records: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Runs are told apart by as little as is needed."""
+
+    def run(name: str, **python: Any) -> results.Run:
+        lines = copy.deepcopy(records)
+        lines[0]["python"].update(version="3.13.0", debug=False, free_threaded=False)
+        lines[0]["python"].update(python)
+        path = tmp_path / name
+        path.write_text("\n".join(map(json.dumps, lines)))
+        return results.read(path)
+
+    one, other = run("a.jsonl"), run("b.jsonl", version="3.13.1")
+    free, python = run("c.jsonl", free_threaded=True, debug=True), one.header["python"]
+    name = f"crashing 0 · {python['implementation']}"
+    assert results.labels([one, free]) == [f"{name} 3.13", f"{name} 3.13td"]
+    assert results.labels([one, other]) == [f"{name} 3.13.0", f"{name} 3.13.1"]
+    assert results.labels([one, one]) == [f"{name} 3.13.0 (a.jsonl)"] * 2
