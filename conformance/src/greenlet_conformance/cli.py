@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -12,47 +13,59 @@ import tempfile
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from greenlet_conformance import (
     INTERRUPTED,
     SUITE,
     __version__,
+    diff,
+    expectations,
     implementation,
     isolation,
+    proposals,
+    providers,
+    report,
     results,
     spec,
 )
+from greenlet_conformance.exits import (
+    AS_EXPECTED,
+    BAD_COMMAND,
+    FAILURES,
+    TRUNCATED,
+    UNKNOWN_NAME,
+    BadOutputError,
+)
+from greenlet_conformance.exits import TEXT as EXIT_CODES
 
 # pytest's own exit codes; pytest itself is only needed to run the suite.
 PYTEST_OK, PYTEST_FAILED, PYTEST_USAGE_ERROR = 0, 1, 4
 
-AS_EXPECTED = 0
-FAILURES = 1
-BAD_COMMAND = 2
-TRUNCATED = 3
-UNKNOWN_NAME = 4
+
+class _Command(Protocol):
+    """What the module of a command has."""
+
+    SUMMARY: str
+    EXAMPLES: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the command's options."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Runs the command; answers its exit code."""
+
+
+#: The commands that have a module of their own.
+_MODULES: dict[str, _Command] = {"report": report, "diff": diff, "update-expectations": proposals}
 
 #: How long a command that was interrupted may take to end.
 _GRACE_SECONDS = 5.0
 
 
-class _BadOutputError(Exception):
-    """The results cannot be written there; the message is one line."""
-
-
 class _BadInterpreterError(Exception):
     """The suite cannot run in this interpreter; the message is one line."""
 
-
-_EXIT_CODES = """
-exit codes:
-  0  every selected test had its expected outcome
-  1  some test had not: FAIL, CRASH, TIMEOUT or XPASS; or a clause has no test
-  2  the command line was not understood
-  3  the run was cut short or interrupted; whatever passed, this is no pass
-  4  a name is wrong: implementation, clause, interpreter, expectations file
-"""
 
 _EXAMPLES = """
 examples:
@@ -60,7 +73,10 @@ examples:
   greenlet-conformance run --impl greenlane --clause 'dead.*' --clause order.example
   greenlet-conformance run --impl greenlet --python python3.12 --output greenlet.jsonl
   greenlet-conformance list --level must --clause 'throw.*'
+  greenlet-conformance list --feature tracing
   greenlet-conformance show dead.skip.parent
+  greenlet-conformance report greenlet.jsonl greenlane.jsonl --output-dir report
+  greenlet-conformance diff before.jsonl after.jsonl
 """
 
 
@@ -69,16 +85,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = _parser().parse_args(arguments)
     try:
-        book = spec.load()
-        if options.command == "run":
-            return _run(options, book, arguments)
-        if options.command == "list":
-            return _list(options, book)
-        return _show(options, book)
-    except _BadOutputError as error:
+        code = _dispatch(options, arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever reads has had enough, as `| head` has; the rest goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return AS_EXPECTED if options.command in ("list", "show") else TRUNCATED
+    except BadOutputError as error:
         _complain(str(error))
         return BAD_COMMAND
-    except (spec.SpecError, spec.UnknownClauseError, _BadInterpreterError) as error:
+    except results.TruncatedError as error:
+        _complain(str(error))
+        return TRUNCATED
+    except (
+        spec.SpecError,
+        spec.UnknownClauseError,
+        results.ResultsError,
+        expectations.ExpectationsError,
+        proposals.MixedUpError,
+        providers.ProviderError,
+        _BadInterpreterError,
+    ) as error:
         _complain(str(error))
         return UNKNOWN_NAME
     except KeyboardInterrupt:
@@ -86,6 +114,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             print()  # pytest's line of dots is not ended
         print("interrupted; nothing was written", file=sys.stderr)
         return TRUNCATED
+
+
+def _dispatch(options: argparse.Namespace, arguments: list[str]) -> int:
+    if options.command in _MODULES:
+        return _MODULES[options.command].run(options)
+    book = spec.load()
+    if options.command == "run":
+        return _run(options, book, arguments)
+    if options.command == "list":
+        return _list(options, book)
+    return _show(options, book)
 
 
 def _complain(message: str) -> None:
@@ -121,18 +160,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="greenlet-conformance",
         description="What a greenlet is: read the specification, and hold an implementation to it.",
-        epilog=_EXAMPLES + _EXIT_CODES,
+        epilog=_EXAMPLES + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, summary: str) -> argparse.ArgumentParser:
+    def add(name: str, summary: str, examples: str = _EXAMPLES) -> argparse.ArgumentParser:
         return commands.add_parser(
             name,
             help=summary,
             description=summary,
-            epilog=_EXAMPLES + _EXIT_CODES,
+            epilog=examples + EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
@@ -177,6 +216,12 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument(
         "--level", type=str.lower, choices=["must", "should", "may"], help="only this level"
     )
+    listing.add_argument(
+        "--feature",
+        type=_name,
+        metavar="NAME",
+        help="only what concerns it, such as tracing; spec/index.md names the features",
+    )
     for command in (run, listing):
         command.add_argument(
             "--clause",
@@ -187,6 +232,8 @@ def _parser() -> argparse.ArgumentParser:
         )
     show = add("show", "show one clause in full, or list those that match a glob")
     show.add_argument("clause", metavar="CLAUSE", help="its id, or a glob like 'dead.*'")
+    for name, module in _MODULES.items():
+        module.add_arguments(add(name, module.SUMMARY, module.EXAMPLES))
     return parser
 
 
@@ -237,11 +284,11 @@ def _checked_output(name: str | None) -> Path | None:
         return None
     path = Path(name).resolve()
     if path.is_dir():
-        raise _BadOutputError(f"--output {name}: is a folder; name a file in it")
+        raise BadOutputError(f"--output {name}: is a folder; name a file in it")
     if not path.parent.is_dir():
-        raise _BadOutputError(f"--output {name}: create the folder {path.parent} first")
+        raise BadOutputError(f"--output {name}: create the folder {path.parent} first")
     if path.exists() and not path.is_file():
-        raise _BadOutputError(f"--output {name}: is not a regular file")
+        raise BadOutputError(f"--output {name}: is not a regular file")
     return path
 
 
@@ -251,7 +298,7 @@ def _scratch_folder(output: Path | None) -> tempfile.TemporaryDirectory[str]:
     try:
         return tempfile.TemporaryDirectory(prefix=".conformance-", dir=output.parent)
     except OSError as error:
-        raise _BadOutputError(f"--output {output}: {error.strerror}: {output.parent}") from None
+        raise BadOutputError(f"--output {output}: {error.strerror}: {output.parent}") from None
 
 
 def _refused(command: list[str]) -> int | None:
@@ -336,6 +383,9 @@ def _why(stderr: str) -> str:
 
 def _list(options: argparse.Namespace, book: spec.Spec) -> int:
     clauses = book.select(options.clause)
+    if options.feature is not None:
+        feature = book.of_feature(options.feature)
+        clauses = [c for c in clauses if c in feature]
     _print_clauses([c for c in clauses if options.level in (None, c.level.lower())])
     return AS_EXPECTED
 

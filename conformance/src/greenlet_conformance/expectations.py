@@ -89,8 +89,28 @@ def path_for(module: str) -> Path | None:
 
     Raises providers.ProviderError if the one that is registered is of no use.
     """
-    own = EXPECTATIONS / f"{module.replace('.', '-')}.toml"
+    own = own_path(module)
     return own if own.is_file() else providers.expectations_file(module)
+
+
+def own_path(module: str) -> Path:
+    """Where this package keeps, or would keep, the file of an implementation."""
+    return EXPECTATIONS / f"{module.replace('.', '-')}.toml"
+
+
+def parse(path: Path) -> list[dict[str, Any]]:
+    """The entries of a file as they stand there, unchecked. Raises ExpectationsError."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ExpectationsError(f"{path}: {error}") from None
+    errors = [f"{path}: unknown key {key!r}" for key in data if key != "expect"]
+    if errors:
+        raise ExpectationsError("\n".join(errors))
+    raws = data.get("expect", [])
+    if not isinstance(raws, list) or not all(isinstance(raw, dict) for raw in raws):
+        raise ExpectationsError(f"{path}: entries are written as [[expect]], with two brackets")
+    return raws
 
 
 def load(
@@ -104,16 +124,9 @@ def load(
     ``clauses`` are the ids of the specification; ``tests`` are the tests that are known, each
     with its clauses, or empty if not all are. Raises ExpectationsError.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ExpectationsError(f"{path}: {error}") from None
-    errors = [f"{path}: unknown key {key!r}" for key in data if key != "expect"]
-    raws = data.get("expect", [])
-    if not isinstance(raws, list) or not all(isinstance(raw, dict) for raw in raws):
-        raise ExpectationsError(f"{path}: entries are written as [[expect]], with two brackets")
+    errors = []
     entries = []
-    for number, raw in enumerate(raws, 1):
+    for number, raw in enumerate(parse(path), 1):
         mistakes = _mistakes(raw, clauses, tests)
         errors += [f"{path}: entry {number}: {mistake}" for mistake in mistakes]
         if not mistakes:

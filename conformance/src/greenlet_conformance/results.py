@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
 import platform
 import sys
 import sysconfig
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -151,9 +152,17 @@ class Run:
         """Whether every test had its expected outcome."""
         return set(self.counts) <= set(EXPECTED)
 
-    def of(self, clause: str) -> list[Result]:
+    def of(self, clause: str) -> tuple[Result, ...]:
         """The results of the tests of a clause."""
-        return [result for result in self.results if clause in result.clauses]
+        return tuple(self._by_clause.get(clause, ()))
+
+    @functools.cached_property
+    def _by_clause(self) -> dict[str, list[Result]]:
+        answer: defaultdict[str, list[Result]] = defaultdict(list)
+        for result in self.results:
+            for clause in result.clauses:
+                answer[clause].append(result)
+        return answer
 
 
 def worst(outcomes: Iterable[str]) -> str:

@@ -14,6 +14,9 @@ the title, a definition line, and prose up to the next heading::
 
     The text of the clause, as many paragraphs as it needs.
 
+``index.md`` also names features: what an implementation may lack as a whole. A section
+``## Features`` has a table whose rows give a name and, between backticks, globs of clauses.
+
 Ids are words, never positions, and are never reused. The parser is strict: whatever it
 does not understand is an error that names the file and the line, because a clause that
 is silently dropped is a rule that nobody keeps.
@@ -39,6 +42,7 @@ _HEADING = re.compile(r"(?P<marks>#{1,6})\s+(?P<text>.+?)\s*$")
 _CLAUSE = re.compile(r"(?P<id>[a-z][a-z0-9-]*(?:\.[a-z0-9][a-z0-9-]*)+): (?P<title>\S.*)$")
 _DEFINITION = re.compile(r"(?P<level>\w+) · since (?P<since>\d[\w.]*) · source: (?P<source>\S.*)$")
 _CHAPTER_LINK = re.compile(r"\]\((?P<slug>[a-z0-9-]+)\.md\)")
+_FEATURE = re.compile(r"\|\s*(?P<name>[a-z][a-z-]*)\s*\|(?P<globs>[^|]*`[^|]*)\|")
 _FENCE = re.compile(r"\s*(```|~~~)")
 
 
@@ -80,9 +84,10 @@ class Chapter:
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """All chapters, in reading order."""
+    """All chapters, in reading order, and the features, each with its globs of clauses."""
 
     chapters: tuple[Chapter, ...]
+    features: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def clauses(self) -> dict[str, Clause]:
@@ -101,6 +106,13 @@ class Spec:
             if not fnmatch.filter(clauses, pattern):
                 raise UnknownClauseError(self._unknown(pattern))
         return [c for c in clauses.values() if any(fnmatch.fnmatchcase(c.id, p) for p in patterns)]
+
+    def of_feature(self, name: str) -> list[Clause]:
+        """The clauses of a feature, in reading order. Raises UnknownClauseError."""
+        if name not in self.features:
+            known = ", ".join(self.features)
+            raise UnknownClauseError(f"no feature is called {name!r}; there are {known}")
+        return self.select(self.features[name])
 
     def find(self, clause_id: str) -> Clause:
         """The clause of this id. Raises UnknownClauseError."""
@@ -128,7 +140,8 @@ def load(folder: Path | None = None) -> Spec:
     index = folder / "index.md"
     if not index.is_file():
         raise SpecError(f"{index}: missing; it must link the chapters in reading order")
-    slugs = _CHAPTER_LINK.findall(index.read_text(encoding="utf-8"))
+    text = index.read_text(encoding="utf-8")
+    slugs = _CHAPTER_LINK.findall(text)
     missing = [s for s in slugs if not (folder / f"{s}.md").is_file()]
     unlinked = sorted({p.stem for p in folder.glob("*.md")} - {"index", *slugs})
     errors = [f"{index}: links {s}.md twice" for s in dict.fromkeys(slugs) if slugs.count(s) > 1]
@@ -138,9 +151,22 @@ def load(folder: Path | None = None) -> Spec:
         _parse_chapter(folder / f"{s}.md", errors) for s in dict.fromkeys(slugs) if s not in missing
     ]
     errors += _duplicates(chapters)
+    book = Spec(tuple(chapters), _features(text))
+    errors += [
+        f"{index}: feature {name!r}: no clause matches {glob!r}"
+        for name, globs in book.features.items()
+        for glob in globs
+        if not fnmatch.filter(book.clauses, glob)
+    ]
     if errors:
         raise SpecError("\n".join(errors))
-    return Spec(tuple(chapters))
+    return book
+
+
+def _features(index: str) -> dict[str, tuple[str, ...]]:
+    body = next((s.body for s in _sections(index) if s.heading == "Features"), [])
+    rows = filter(None, map(_FEATURE.match, body))
+    return {row["name"]: tuple(re.findall(r"`([^`]+)`", row["globs"])) for row in rows}
 
 
 def _duplicates(chapters: Iterable[Chapter]) -> list[str]:
