@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import made
 import pytest
 from running import TESTS, Ran
 
@@ -27,6 +28,36 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.findall(r"^  (\S+)", capsys.readouterr().out, re.M) == ["thread.exited.root-dead"]
     assert cli.main(["list", "--level", "MAY", "--clause", "thread.*"]) == 0
     assert capsys.readouterr().out.endswith("\n1 clause\n")
+
+
+def test_list_by_feature(capsys: pytest.CaptureFixture[str]) -> None:
+    """--feature adds up with the other filters, and an unknown one is told."""
+    book = spec.load()
+    for feature in book.features:
+        assert cli.main(["list", "--feature", feature]) == 0
+        ids = re.findall(r"^  (\S+)", capsys.readouterr().out, re.M)
+        assert 0 < len(ids) < len(book.clauses)
+        assert ids == [c.id for c in book.of_feature(feature)]
+    assert cli.main(["list", "--feature=tracing", "--clause=context.*", "--level=must"]) == 0
+    assert re.findall(r"^  (\S+)", capsys.readouterr().out, re.M) == ["context.trace"]
+    assert cli.main(["list", "--feature", "traicing"]) == 4
+    assert "there are tracing, context, threads, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["list"], 0), (["show", "life.kill"], 0), (["diff"], 3)]
+)
+def test_reader_goes_away(tmp_path: Path, arguments: list[str], code: int) -> None:
+    """A reader that has had enough, such as ``head``, costs no traceback."""
+    if arguments == ["diff"]:
+        path = str(made.write(tmp_path / "run.jsonl", made.lines()))
+        arguments = ["diff", path, path]
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "greenlet_conformance", *arguments]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (code, "")
 
 
 def test_show(capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +95,16 @@ WRONG_VALUES = [
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nosuch"], ["show"], ["list", "--level", "high"], *WRONG_VALUES]
+    "arguments",
+    [
+        [],
+        ["nosuch"],
+        ["show"],
+        ["list", "--level", "high"],
+        ["report", "x"],
+        ["diff", "x"],
+        *WRONG_VALUES,
+    ],
 )
 def test_wrong_command_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A command line that is not understood is one line, and exits with 2."""
@@ -76,7 +116,8 @@ def test_wrong_command_line(arguments: list[str], capsys: pytest.CaptureFixture[
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     """Every help text has examples and the exit codes."""
-    for arguments in (["--help"], ["run", "--help"], ["list", "--help"], ["show", "--help"]):
+    commands = ("run", "list", "show", "report", "diff", "update-expectations")
+    for arguments in (["--help"], *([command, "--help"] for command in commands)):
         with pytest.raises(SystemExit) as caught:
             cli.main(arguments)
         assert caught.value.code == 0
