@@ -4,14 +4,14 @@
 the file that another package registers (see ``providers``), holds entries like::
 
     [[expect]]
-    clause = "parent.exit-starts-unstarted"   # an id, or a glob like "context.*"
+    clause = "parent.exit-starts-unstarted"   # an id, a glob like "context.*", or a list of them
     outcome = "FAIL"                          # or a list of FAIL, CRASH, TIMEOUT; or UNSUPPORTED
     when = { python = ">=3.12", implementation = "<3.0", free_threaded = false }
     reason = "why, in a sentence"
     link = "findings/some_reproducer.py"
 
 In the place of ``clause``, ``test = "test_throw.py::test_class"`` names one test, with all its
-parameters unless it names one: ``"test_throw.py::test_class[0]"``.
+parameters unless it names one: ``"test_throw.py::test_class[0]"``. It may be a list, too.
 
 A test with an expected FAIL, CRASH or TIMEOUT is reported as XFAIL. UNSUPPORTED means that
 the implementation does not offer the feature; such a test is not run. Of several entries that
@@ -35,7 +35,7 @@ import fnmatch
 import platform
 import sys
 import sysconfig
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ else:
 
 OUTCOMES = ("FAIL", "CRASH", "TIMEOUT", "UNSUPPORTED")
 _KEYS = {"clause", "test", "outcome", "when", "reason", "link"}
+
+_LIST = ", or a list of texts"
 
 #: The conditions and what each is in TOML.
 _SPECIFIERS = ("python", "implementation")
@@ -70,8 +72,8 @@ class Expectation:
     """What is expected of some clauses or of one test, and why."""
 
     number: int
-    clause: str
-    test: str
+    clauses: tuple[str, ...]
+    tests: tuple[str, ...]
     outcomes: tuple[str, ...]
     when: Mapping[str, str | bool]
     reason: str
@@ -79,9 +81,12 @@ class Expectation:
 
     def concerns(self, test: str, clauses: Collection[str]) -> bool:
         """Whether this entry is about that test."""
-        if self.test:
-            return self.test in (test, test.partition("[")[0])
-        return any(fnmatch.fnmatchcase(clause, self.clause) for clause in clauses)
+        return any(self.names(test, clauses))
+
+    def names(self, test: str, clauses: Collection[str]) -> Iterator[str]:
+        """Which of the entry's names are that test's, or match one of its clauses."""
+        yield from (name for name in self.tests if name in (test, test.partition("[")[0]))
+        yield from (glob for glob in self.clauses if fnmatch.filter(clauses, glob))
 
 
 def path_for(module: str) -> Path | None:
@@ -134,12 +139,9 @@ def load(
     facts = _facts(version)
     holding = [entry for entry in entries if _holds(entry.when, facts)]
     if tests and not errors:
-        counts = [first(holding, test, of) for test, of in tests.items()]
-        numbers = {entry.number for entry in counts if entry}
         errors += [
-            f"{path}: entry {e.number}: earlier entries leave no test to it; delete or move it"
-            for e in holding
-            if e.number not in numbers
+            f"{path}: entry {number}: earlier entries leave no test to {name!r}; delete or move it"
+            for number, name in _idle(holding, tests)
         ]
     if errors:
         raise ExpectationsError("\n".join(errors))
@@ -153,13 +155,29 @@ def first(
     return next((entry for entry in entries if entry.concerns(test, clauses)), None)
 
 
+def _idle(
+    entries: Sequence[Expectation], tests: Mapping[str, Collection[str]]
+) -> list[tuple[int, str]]:
+    """The names, with their entry's number, that no test is found by."""
+    names = {(entry.number, name) for entry in entries for name in entry.clauses + entry.tests}
+    for test, clauses in tests.items():
+        entry = first(entries, test, clauses)
+        if entry:
+            names -= {(entry.number, name) for name in entry.names(test, clauses)}
+    return sorted(names)
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    """A value of TOML that may stand alone or in a list."""
+    return tuple(value) if isinstance(value, list) else (value,)
+
+
 def _entry(number: int, raw: dict[str, Any]) -> Expectation:
-    outcome = raw["outcome"]
     return Expectation(
         number=number,
-        clause=raw.get("clause", ""),
-        test=raw.get("test", ""),
-        outcomes=(outcome,) if isinstance(outcome, str) else tuple(outcome),
+        clauses=_listed(raw.get("clause", [])),
+        tests=_listed(raw.get("test", [])),
+        outcomes=_listed(raw["outcome"]),
         when=raw.get("when", {}),
         reason=raw["reason"],
         link=raw["link"],
@@ -170,19 +188,23 @@ def _mistakes(
     raw: dict[str, Any], clauses: Collection[str], tests: Collection[str]
 ) -> Sequence[str]:
     mistakes = [f"unknown key {key!r}" for key in sorted(raw.keys() - _KEYS)]
-    texts = [k for k in ("clause", "test", "reason", "link") if k in raw]
-    mistakes += [f"`{k}` must be a text" for k in texts if not isinstance(raw[k], str)]
+    for key in _KEYS & raw.keys() - {"when"}:
+        values = _listed(raw[key]) if key in ("clause", "test", "outcome") else (raw[key],)
+        if not values or not all(isinstance(value, str) for value in values):
+            mistakes.append(f"`{key}` must be a text{'' if key in ('reason', 'link') else _LIST}")
     if mistakes:
-        return mistakes
+        return sorted(mistakes)
     if ("clause" in raw) == ("test" in raw):
         mistakes.append("needs either `clause` or `test`")
-    if "clause" in raw and not fnmatch.filter(clauses, raw["clause"]):
-        mistakes.append(f"matches nothing: the specification has no clause {raw['clause']!r}")
-    if "test" in raw and tests and raw["test"] not in {*tests, *(t.split("[")[0] for t in tests)}:
-        mistakes.append(f"matches nothing: the suite has no test {raw['test']!r}")
-    outcome = raw.get("outcome")
-    outcomes = [outcome] if isinstance(outcome, str) else outcome
-    if not isinstance(outcomes, list) or not outcomes or any(o not in OUTCOMES for o in outcomes):
+    for glob in _listed(raw.get("clause", [])):
+        if not fnmatch.filter(clauses, glob):
+            mistakes.append(f"matches nothing: the specification has no clause {glob!r}")
+    known = {*tests, *(test.partition("[")[0] for test in tests)}
+    for test in _listed(raw.get("test", [])) if tests else ():
+        if test not in known:
+            mistakes.append(f"matches nothing: the suite has no test {test!r}")
+    outcomes = _listed(raw.get("outcome", "none"))
+    if not set(outcomes) <= set(OUTCOMES):
         mistakes.append(f"`outcome` must be one of {', '.join(OUTCOMES)}, or a list of them")
     for key in ("reason", "link"):
         if not raw.get(key, "").strip():

@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
             )
     file = options.expectations or expectations.path_for(module) or expectations.own_path(module)
     waiting = {
-        (key, str(entry[key]))
+        (key, str(entry[key]))  # a proposed entry names one
         for entry in (expectations.parse(file) if file.exists() else [])
         for key in ("clause", "test")
         if key in entry and not entry.get("reason")
