@@ -14,4 +14,4 @@ child.throw(GreenletExit("the value"))  # prints (): the value is lost
 error = GreenletExit("the value")
 error.note = "an attribute"
 parent = greenlet(lambda *args: print("expected a GreenletExit, the parent got", args))
-greenlet(lambda: None, parent).throw(error)  # SIGSEGV, or MemoryError on CPython 3.10
+greenlet(lambda: None, parent).throw(error)  # SIGSEGV or MemoryError

@@ -1,8 +1,8 @@
 """PyPy 3.9 (7.3.11), its own module greenlet: the frames of a suspended greenlet are a ring.
 
-The `f_back` of a greenlet's outermost frame is its innermost one, so that whoever walks the stack,
-as `traceback.walk_stack` and debuggers do, never ends. The documentation shows the chain as one that
-ends. Clauses: inspect.frame.chain and those that need it.
+The `f_back` of a greenlet's outermost frame is its innermost one, so that who walks the stack, as
+`traceback.walk_stack` and debuggers do, never ends. The documentation of gr_frame promises a stack
+like any other. Clauses: inspect.frame.chain and those that need it.
 """
 
 from greenlet import getcurrent, greenlet

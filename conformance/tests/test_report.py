@@ -225,6 +225,21 @@ def test_refuses(
     assert not (tmp_path / "out").exists()
 
 
+def test_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder stands for its result files, in the order of their names."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    arguments = ["report", str(folder), "--output-dir", str(folder)]
+    assert cli.main(arguments) == 4
+    assert "no file in this folder ends in .jsonl" in capsys.readouterr().err
+    for name, version in (("b", "2"), ("a", "1")):
+        made.write(folder / f"{name}.jsonl", made.lines(version=version))
+    for _ in range(2):  # what the report leaves in the same folder is no result
+        assert cli.main(arguments) == 0
+        out = capsys.readouterr().out.splitlines()
+        assert [line.partition(" ·")[0] for line in out[:-1]] == ["made 1", "made 2"]
+
+
 def test_impossible_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An output folder that is a file is refused."""
     path = made.write(tmp_path / "r.jsonl", made.lines())

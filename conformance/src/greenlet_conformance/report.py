@@ -33,6 +33,7 @@ examples:
   greenlet-conformance run --impl greenlet --output greenlet.jsonl
   greenlet-conformance run --impl greenlane --output greenlane.jsonl
   greenlet-conformance report greenlet.jsonl greenlane.jsonl --output-dir report
+  greenlet-conformance report results/ --output-dir report
 """
 
 #: What a cell shows where the run did not select the clause.
@@ -54,7 +55,12 @@ SIGNS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument(
-        "results", nargs="+", type=Path, metavar="RESULTS", help="what `run --output` wrote"
+        "results",
+        nargs="+",
+        type=Path,
+        metavar="RESULTS",
+        help="what `run --output` wrote, or"
+        " a folder, which stands for the files in it that end in .jsonl",
     )
     parser.add_argument(
         "--output-dir", required=True, type=Path, metavar="DIR", help="made if it is missing"
@@ -66,12 +72,22 @@ def run(options: argparse.Namespace) -> int:
 
     Raises results.ResultsError for a file that is not a whole run, and BadOutputError.
     """
-    runs = [results.read(path) for path in dict.fromkeys(options.results)]
+    runs = [results.read(path) for path in dict.fromkeys(_files(options.results))]
     written = write(runs, options.output_dir)
     for column in columns(runs):
         print(f"{column.label}: {column.kept} of {column.selected} clauses kept; {column.tests}")
     print(f"wrote {written[0]} and {len(written) - 1} other files beside it")
     return AS_EXPECTED if all(r.as_expected for r in runs) else FAILURES
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    answer: list[Path] = []
+    for path in paths:
+        found = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+        if not found:
+            raise results.ResultsError(f"{path}: no file in this folder ends in .jsonl")
+        answer += found
+    return answer
 
 
 def write(runs: Sequence[Run], folder: Path) -> list[Path]:
