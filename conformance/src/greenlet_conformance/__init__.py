@@ -6,12 +6,16 @@ Where things live:
 - ``suite/``           one test file a chapter, the clause before its test;
 - ``expectations/``    what each implementation is known not to keep, with reasons;
 - ``spec.py``          reads the chapters;  ``expectations.py`` reads those files;
+- ``providers.py``     what other packages register;
 - ``implementation.py`` imports the greenlet under test;
 - ``plugin.py``        the pytest plugin: options, selection, outcomes;
 - ``isolation.py``     one child process a test;
-- ``interrupt.py``    Ctrl-C under the command;
-- ``results.py``       the JSON lines that a run leaves;
-- ``cli.py``           ``greenlet-conformance``.
+- ``interrupt.py``     Ctrl-C under the command;
+- ``results.py``       the JSON lines that a run leaves; ``results.schema.json`` is their schema;
+- ``report.py``        one page, with ``templates/``, ``junit.py`` and ``badge.py``;
+- ``diff.py``          what changed between two runs;
+- ``proposals.py``     entries for a file of expectations;
+- ``cli.py``           ``greenlet-conformance``; ``exits.py`` has its exit codes.
 """
 
 from __future__ import annotations
