@@ -14,7 +14,7 @@ import pytest
 from broken.model import MODELLED
 from running import Ran, selecting
 
-from greenlet_conformance import SUITE, results
+from greenlet_conformance import SUITE, expectations, results
 
 ONE = "--clause=order.example"
 
@@ -354,6 +354,17 @@ def test_condition(run: Callable[..., Ran], tmp_path: Path, when: str, outcome: 
     arguments = ("--impl", "broken", "--clause=args.none", "--expectations", path)
     ran = run(*arguments, BROKEN_GREENLET="NoneForNothing")
     assert ran.outcomes == {"test_none": outcome}
+
+
+def test_condition_on_a_test_that_exists_elsewhere(tmp_path: Path) -> None:
+    """An entry may name a test that only other interpreters have."""
+    text = GOOD.replace('clause = "args.none"', 'test = "test_throw.py::test_nosuch"')
+    tests = {"test_throw.py::test_class": ["throw.class"]}
+    path = Path(expect(tmp_path, text + '    when = { python = ">=99" }\n'))
+    assert expectations.load(path, "1", ["throw.class"], tests) == []
+    path = Path(expect(tmp_path, text + '    when = { python = ">=3" }\n'))
+    with pytest.raises(expectations.ExpectationsError, match="no test 'test_throw"):
+        expectations.load(path, "1", ["throw.class"], tests)
 
 
 @pytest.mark.parametrize(

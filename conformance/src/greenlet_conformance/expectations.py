@@ -24,8 +24,9 @@ An entry counts where all of its conditions (``when``) hold:
   ``platform`` tells them;
 - ``free_threaded``, ``debug``: true or false, of the build of Python.
 
-The file cannot rot: an entry that names no clause or test, that gives no reason, or that earlier
-entries leave nothing to, is an error; so is, when it runs, one whose test passes (XPASS).
+The file cannot rot: an entry that names no clause or, where it holds, no test, that gives no
+reason, or that earlier entries leave nothing to, is an error; so is, when it runs, one whose test
+passes (XPASS).
 """
 
 from __future__ import annotations
@@ -131,12 +132,12 @@ def load(
     """
     errors = []
     entries = []
+    facts = _facts(version)
     for number, raw in enumerate(parse(path), 1):
-        mistakes = _mistakes(raw, clauses, tests)
+        mistakes = _mistakes(raw, clauses, tests, facts)
         errors += [f"{path}: entry {number}: {mistake}" for mistake in mistakes]
         if not mistakes:
             entries.append(_entry(number, raw))
-    facts = _facts(version)
     holding = [entry for entry in entries if _holds(entry.when, facts)]
     if tests and not errors:
         errors += [
@@ -185,7 +186,10 @@ def _entry(number: int, raw: dict[str, Any]) -> Expectation:
 
 
 def _mistakes(
-    raw: dict[str, Any], clauses: Collection[str], tests: Collection[str]
+    raw: dict[str, Any],
+    clauses: Collection[str],
+    tests: Collection[str],
+    facts: Mapping[str, Version | str | bool],
 ) -> Sequence[str]:
     mistakes = [f"unknown key {key!r}" for key in sorted(raw.keys() - _KEYS)]
     for key in _KEYS & raw.keys() - {"when"}:
@@ -199,17 +203,19 @@ def _mistakes(
     for glob in _listed(raw.get("clause", [])):
         if not fnmatch.filter(clauses, glob):
             mistakes.append(f"matches nothing: the specification has no clause {glob!r}")
-    known = {*tests, *(test.partition("[")[0] for test in tests)}
-    for test in _listed(raw.get("test", [])) if tests else ():
-        if test not in known:
-            mistakes.append(f"matches nothing: the suite has no test {test!r}")
+    wrong = _mistakes_of_conditions(raw.get("when", {}))
+    # Some tests exist on some interpreters only: what does not hold here need not exist here.
+    if tests and not wrong and _holds(raw.get("when", {}), facts):
+        known = {*tests, *(test.partition("[")[0] for test in tests)}
+        strangers = [test for test in _listed(raw.get("test", [])) if test not in known]
+        mistakes += [f"matches nothing: the suite has no test {test!r}" for test in strangers]
     outcomes = _listed(raw.get("outcome", "none"))
     if not set(outcomes) <= set(OUTCOMES):
         mistakes.append(f"`outcome` must be one of {', '.join(OUTCOMES)}, or a list of them")
     for key in ("reason", "link"):
         if not raw.get(key, "").strip():
             mistakes.append(f"needs a `{key}`")
-    return mistakes + _mistakes_of_conditions(raw.get("when", {}))
+    return mistakes + wrong
 
 
 def _mistakes_of_conditions(when: Any) -> list[str]:
