@@ -23,6 +23,7 @@ from greenlet_conformance import (
     results,
     spec,
 )
+from greenlet_conformance.fuzz import command as fuzz
 
 # pytest's own exit codes; pytest itself is only needed to run the suite.
 PYTEST_OK, PYTEST_FAILED, PYTEST_USAGE_ERROR = 0, 1, 4
@@ -72,13 +73,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         book = spec.load()
         if options.command == "run":
             return _run(options, book, arguments)
+        if options.command == "fuzz":
+            return fuzz.run(options)
         if options.command == "list":
             return _list(options, book)
         return _show(options, book)
     except _BadOutputError as error:
         _complain(str(error))
         return BAD_COMMAND
-    except (spec.SpecError, spec.UnknownClauseError, _BadInterpreterError) as error:
+    except (
+        spec.SpecError,
+        spec.UnknownClauseError,
+        _BadInterpreterError,
+        implementation.ImplementationError,
+        fuzz.FuzzError,
+    ) as error:
         _complain(str(error))
         return UNKNOWN_NAME
     except KeyboardInterrupt:
@@ -187,6 +196,15 @@ def _parser() -> argparse.ArgumentParser:
         )
     show = add("show", "show one clause in full, or list those that match a glob")
     show.add_argument("clause", metavar="CLAUSE", help="its id, or a glob like 'dead.*'")
+    search = commands.add_parser(
+        "fuzz",
+        help="compare an implementation with the reference by random programs",
+        description=fuzz.DESCRIPTION,
+        epilog=fuzz.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    fuzz.add_arguments(search)
     return parser
 
 

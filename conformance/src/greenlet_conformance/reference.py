@@ -191,6 +191,29 @@ def gettrace() -> Any:
 
 # --- the greenlet ------------------------------------------------------------------------
 
+
+def _without_our_frames(exception: BaseException) -> BaseException:
+    """What happened here is no part of its story: parent.traceback."""
+    traceback = exception.__traceback__
+    while traceback is not None and traceback.tb_frame.f_globals is globals():
+        traceback = traceback.tb_next
+    return exception.with_traceback(traceback)
+
+
+def _keeping_nothing(method: Callable[..., None]) -> Callable[..., None]:
+    """What a method refuses is not kept by the traceback of its exception."""
+
+    def refusing(*args: Any) -> None:
+        try:
+            method(*args)
+        except BaseException as refused:
+            raise _without_our_frames(refused)  # noqa: B904
+        finally:
+            del args
+
+    return refusing
+
+
 _UNSTARTED, _ACTIVE, _DEAD = "pending", "active", "dead"
 
 
@@ -200,19 +223,30 @@ class greenlet:
     The parent is the current greenlet if none is given. Raises TypeError for other parents.
     """
 
+    _state: str
+    _parent: greenlet | None
+    _run: Any  # until the start
+    _tree: _Tree | None  # from the start on
+    _ident: int  # of its OS thread
+    _inbox: SimpleQueue[_Baton]  # where it sleeps
+    _assigned: contextvars.Context | None
+    _own: contextvars.Context | None  # without an assigned one
+    _entered: contextvars.Context | None  # which its OS thread is in, as long as it runs
+
     # Slots, so that __dict__ belongs to the program: life.attributes.
     __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_assigned",
-        "_entered",
-        "_ident",
-        "_inbox",
-        "_own",
-        "_parent",
-        "_run",
-        "_state",
-        "_tree",
+        *(
+            "_assigned",
+            "_entered",
+            "_ident",
+            "_inbox",
+            "_own",
+            "_parent",
+            "_run",
+            "_state",
+            "_tree",
+        ),
+        *("__dict__", "__weakref__"),
     )
 
     def __new__(cls, *_: Any, **__: Any) -> greenlet:
@@ -230,14 +264,10 @@ class greenlet:
     @classmethod
     def _make(cls, parent: greenlet | None) -> greenlet:
         self = object.__new__(cls)
-        self._parent = parent
-        self._state = _UNSTARTED
-        self._tree: _Tree | None = None  # since its start
-        self._ident = 0  # of its OS thread
-        self._inbox: SimpleQueue[_Baton] = SimpleQueue()  # where it sleeps
-        self._own: contextvars.Context | None = contextvars.Context()  # context.initial
-        self._assigned: contextvars.Context | None = None
-        self._entered: contextvars.Context | None = None
+        self._state, self._parent, self._tree, self._ident = _UNSTARTED, parent, None, 0
+        self._inbox = SimpleQueue()
+        self._own = contextvars.Context()  # context.initial
+        self._assigned = self._entered = None
         return self
 
     @staticmethod
@@ -286,6 +316,7 @@ class greenlet:
         return self._parent
 
     @parent.setter
+    @_keeping_nothing
     def parent(self, value: Any) -> None:
         if self._parent is None:
             raise AttributeError("the root has no parent")  # tree.root-fixed
@@ -306,7 +337,7 @@ class greenlet:
     @property
     def gr_frame(self) -> FrameType | None:
         """The frame in which it stopped, or None if it is not suspended."""
-        if not self or self is self._tree.current:  # type: ignore[union-attr]
+        if not self or self._tree is None or self is self._tree.current:
             return None
         frame: FrameType | None = sys._current_frames().get(self._ident)
         while frame is not None and frame.f_globals is globals():
@@ -340,8 +371,12 @@ class greenlet:
 
         Raises ``error`` if the greenlet belongs to another thread.
         """
-        packet = self._transfer(_Value(args, kwargs))
-        del self, args, kwargs
+        try:
+            packet = _enter(self._destination(), _Value(args, kwargs))
+        except BaseException as refused:
+            raise _without_our_frames(refused)  # noqa: B904
+        finally:
+            del self, args, kwargs
         return packet.received()
 
     def throw(self, /, *args: Any) -> Any:
@@ -349,40 +384,45 @@ class greenlet:
 
         Returns and raises as ``switch`` does; TypeError if that is nothing to be raised.
         """
-        exception = _made_exception(*args)
-        exits = isinstance(exception, GreenletExit)
-        # dead.throw.exit: the dead have nothing left to exit
-        sent = _Value((exception,), {}) if exits and self._state is _DEAD else _Error(exception)
-        del exception, args
-        packet = self._transfer(sent)
-        del self, sent
+        try:
+            packet = _enter(*self._thrown(_made_exception(*args)))
+        except BaseException as refused:
+            raise _without_our_frames(refused)  # noqa: B904
+        finally:
+            del self, args
         return packet.received()
 
-    def _transfer(self, packet: _Packet) -> _Packet:
-        """Sends a packet; answers the one that ends the wait."""
+    def _thrown(self, exception: BaseException) -> tuple[greenlet, _Packet]:
+        if self._state is _DEAD and isinstance(exception, GreenletExit):
+            # dead.throw.exit: it has nothing left to exit
+            return self._destination(), _Value((exception,), {})
+        return self._destination(), _Error(exception)
+
+    def _destination(self) -> greenlet:
+        """Who is entered if this one is named; it is started then, though asleep."""
         tree = _tree()
-        if self._family() is not tree:
-            raise error("cannot switch to a different thread")  # thread.error
         target = self._first_living()
+        if self._family() is not tree or target._family() is not tree:
+            raise error("cannot switch to a different thread")  # thread.error
         if target._state is _UNSTARTED:
             run = target.run
-            if target._state is not _UNSTARTED:  # tree.run-lookup: it may have started it
-                return target._transfer(packet)
+            if target._state is not _UNSTARTED:  # tree.run-lookup: that may have started it
+                return target._destination()
             target._start(tree, run)
-        return _enter(tree, target, packet)
+        return target
 
     def _family(self) -> _Tree | None:
         """The tree that it belongs to: that of its nearest started ancestor."""
-        g: greenlet = self
+        g: Any = self
         while g._tree is None:  # thread.unstarted-chain
-            g = g._parent  # type: ignore[assignment]
+            g = g._parent
         return None if g._tree.exited else g._tree  # thread.exited.*
 
     def _first_living(self) -> greenlet:
         """Itself or its first ancestor that is not dead: dead.skip.chain."""
         g = self
-        while g._state is _DEAD:
-            g = g._parent  # type: ignore[assignment]
+        while g._state is _DEAD and g._parent is not None:
+            g = g._parent
         return g
 
     def _start(self, tree: _Tree, run: Any) -> None:
@@ -400,6 +440,9 @@ class greenlet:
         heir: Any = self._parent
         while True:
             heir = heir._first_living()  # dead.parent.skipped
+            if heir._family() is not self._tree:  # it was unstarted and has been moved away
+                lost = error("the parent belongs to a different thread")
+                return self._tree.root, _Error(lost)  # type: ignore[union-attr]
             if heir._state is _ACTIVE:
                 return heir, packet
             try:
@@ -422,10 +465,10 @@ class greenlet:
             tree.doomed.append(_Doomed(self))  # life.thread.deferred
 
     def _kill(self) -> None:
-        tree: Any = _here.tree
+        tree: Any = self._tree
         former, self._parent = self._parent, tree.current  # life.kill.parent
         try:
-            _enter(tree, self, _Error(GreenletExit())).received()  # life.kill.result
+            _enter(self, _Error(GreenletExit())).received()  # life.kill.result
         finally:
             self._parent = former  # life.resurrect.parent
 
@@ -441,6 +484,7 @@ class greenlet:
         return self._assigned if self._assigned is not None else (self._own or None)
 
     @gr_context.setter
+    @_keeping_nothing
     def gr_context(self, value: contextvars.Context | None) -> None:
         self._check_not_running_elsewhere()
         if value is not None and not isinstance(value, contextvars.Context):
@@ -510,19 +554,12 @@ def _instance(kind: type[BaseException], value: Any) -> BaseException:
         return failure
 
 
-def _without_our_frames(exception: BaseException) -> BaseException:
-    """Where it was caught here is no part of its story: parent.traceback."""
-    traceback = exception.__traceback__
-    while traceback is not None and traceback.tb_frame.f_globals is globals():
-        traceback = traceback.tb_next
-    return exception.with_traceback(traceback)
-
-
 # --- the jump ----------------------------------------------------------------------------
 
 
-def _enter(tree: _Tree, target: greenlet, packet: _Packet) -> _Packet:
-    """Goes on in ``target``, which is alive; answers what the caller receives afterwards."""
+def _enter(target: greenlet, packet: _Packet) -> _Packet:
+    """Goes on in ``target``, which is active; answers what the caller receives afterwards."""
+    tree: Any = target._tree
     me = tree.current
     me._leave_context()
     inbox = me._inbox
