@@ -82,7 +82,7 @@ def _fragments(greenlets: int, threads: int, depth: int, without: frozenset[str]
         choices += [lines("impl.settrace({})", function)]
     if "contexts" not in without:
         # A context that two threads share cannot be entered by both at a time.
-        key = numbers if not threads else st.just("impl.getcurrent().name")
+        key = numbers if not threads else st.just("impl.getcurrent().label")
         given = st.one_of(
             key.map("context({})".format), st.sampled_from(("None", "copy_context()", "1"))
         )
@@ -152,12 +152,12 @@ def programs(draw: st.DrawFn, without: frozenset[str] = frozenset()) -> str:
         lines += ["    log('starts with', show(args), show(kwargs))", *_indented(draw(block))]
     for number in range(threads + 1):
         lines += ["", "", f"def thread{number}():", *_block(draw(block))]
-    lines += ["", ""]
+    lines += ["", "", *(["keep_all = True"] if "kills" in without else [])]
     for number in range(1, greenlets + 1):
         parent = draw(st.integers(0, number - 1))
         lines.append(f"new({number}, find({parent}))" if parent else f"new({number})")
     lines += [f"start_threads({threads})"] if threads else []
     lines += ["attempt('thread', thread0, BaseException)"]
     lines += ["end_threads()"] if threads else []
-    lines += [f"finish({'drops=False' if 'kills' in without else ''})", ""]
+    lines += ["finish()", ""]
     return "\n".join(lines)

@@ -12,10 +12,11 @@ gc.disable()  # collections are made where the program says so
 impl = importlib.import_module(sys.argv[1])
 greenlets = {}  # by number: the only references, but for those on the stack
 roots = {0: impl.getcurrent()}
-roots[0].name = "r0"
+roots[0].label = "r0"
 made = []  # the number of each greenlet that was made
 everyone = []  # weak references to them
 killed, kept = set(), []
+keep_all = False
 contexts = {}
 threads = {}
 floors = {}  # a thread waits there for its turn
@@ -29,8 +30,8 @@ class Base(BaseException):
 
 
 def show(value):
-    if isinstance(value, impl.greenlet):
-        return value.name
+    if hasattr(value, "label"):
+        return value.label
     if isinstance(value, (tuple, list)):
         return f"{type(value).__name__}({', '.join(map(show, value))})"
     if isinstance(value, dict):
@@ -39,7 +40,7 @@ def show(value):
 
 
 def log(*words):
-    print(f"{impl.getcurrent().name}:", *words, flush=True)
+    print(f"{impl.getcurrent().label}:", *words, flush=True)
 
 
 def find(number):
@@ -58,16 +59,18 @@ def new(number, parent=None):
     """Makes a greenlet, in the place of the one that had its number."""
     if len(made) < 20:  # or clean-up would go on making what must be cleaned up
         g = impl.greenlet(globals()[f"body{number}"], parent)
-        g.name = f"g{number}" + made.count(number) * "'"
+        g.label = f"g{number}" + made.count(number) * "'"
         made.append(number)
         everyone.append(weakref.ref(g))
+        if keep_all:
+            kept.append(g)
         greenlets[number] = g
-        log("made", g.name)
+        log("made", g.label)
 
 
 def set_parent(g, parent):
     """Moves nobody to another thread who has descendants: those that have started would be lost."""
-    if isinstance(parent, impl.greenlet) and root_of(parent) is not root_of(g):
+    if hasattr(parent, "label") and root_of(parent) is not root_of(g):
         for reference in everyone:
             each = reference()
             while each is not None and each.parent is not g:
@@ -79,14 +82,14 @@ def set_parent(g, parent):
 
 def attempt(what, call, *caught):
     """Logs what the call returns or raises; goes on after the exceptions given."""
-    if impl.getcurrent().name in killed:
+    if impl.getcurrent().label in killed:
         kept.append(impl.getcurrent())  # a finalizer written in Python runs only once
     try:
         result = show(call())
     except BaseException as error:
         log(what, "raised", type(error).__name__)
         if isinstance(error, impl.GreenletExit):
-            killed.add(impl.getcurrent().name)
+            killed.add(impl.getcurrent().label)
         if not isinstance(error, caught):
             raise
     else:
@@ -124,7 +127,7 @@ def lose(number):
 
 
 def look(g):
-    if root_of(g).name in ended:
+    if root_of(g).label in ended:
         log(show(g), "is of a thread that has ended")  # it may be dead some time after
     else:
         log(show(g), "is", bool(g), g.dead, "under", show(g.parent))
@@ -156,7 +159,7 @@ def trace_and_raise(event, args):
 
 def here():
     """The name of the thread, which is that of its root."""
-    return root_of(impl.getcurrent()).name
+    return root_of(impl.getcurrent()).label
 
 
 def yield_to(number):
@@ -172,7 +175,7 @@ def yield_to(number):
 
 def play_thread(number, ready):
     roots[number] = impl.getcurrent()
-    roots[number].name = name = f"r{number}"
+    roots[number].label = name = f"r{number}"
     ready.set()
     floors[name].get()
     attempt("thread", globals()[f"thread{number}"], BaseException)
@@ -222,12 +225,11 @@ def throw_exit(g, *args):
     return g.throw(*args)
 
 
-def finish(drops=True):
+def finish():
     impl.settrace(None)
     for number in sorted(greenlets):
         look(find(number))
-    while drops and greenlets:
+    while greenlets:
         drop(min(greenlets))
-    if drops:
-        collect()
+    collect()
     log("ends")
