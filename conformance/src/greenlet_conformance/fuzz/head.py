@@ -69,8 +69,10 @@ def new(number, parent=None):
 
 
 def set_parent(g, parent):
-    """Moves nobody to another thread who has descendants: those that have started would be lost."""
+    """Moves nobody to another thread who is dead or has descendants, which would be lost there."""
     if hasattr(parent, "label") and root_of(parent) is not root_of(g):
+        if g.dead:
+            raise KeyError
         for reference in everyone:
             each = reference()
             while each is not None and each.parent is not g:
