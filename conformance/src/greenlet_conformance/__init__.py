@@ -11,6 +11,8 @@ Where things live:
 - ``plugin.py``        the pytest plugin: options, selection, outcomes;
 - ``isolation.py``     one child process a test;
 - ``interrupt.py``     Ctrl-C under the command;
+- ``reference.py``     greenlets in pure Python: the specification in executable form;
+- ``fuzz/``            random programs, played by two implementations and compared;
 - ``results.py``       the JSON lines that a run leaves; ``results.schema.json`` is their schema;
 - ``report.py``        one page, with ``templates/``, ``junit.py`` and ``badge.py``;
 - ``diff.py``          what changed between two runs;

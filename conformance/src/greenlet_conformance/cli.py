@@ -38,6 +38,7 @@ from greenlet_conformance.exits import (
     BadOutputError,
 )
 from greenlet_conformance.exits import TEXT as EXIT_CODES
+from greenlet_conformance.fuzz import command as fuzz
 
 # pytest's own exit codes; pytest itself is only needed to run the suite.
 PYTEST_OK, PYTEST_FAILED, PYTEST_USAGE_ERROR = 0, 1, 4
@@ -57,7 +58,12 @@ class _Command(Protocol):
 
 
 #: The commands that have a module of their own.
-_MODULES: dict[str, _Command] = {"report": report, "diff": diff, "update-expectations": proposals}
+_MODULES: dict[str, _Command] = {
+    "report": report,
+    "diff": diff,
+    "update-expectations": proposals,
+    "fuzz": fuzz,
+}
 
 #: How long a command that was interrupted may take to end.
 _GRACE_SECONDS = 5.0
@@ -106,6 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         proposals.MixedUpError,
         providers.ProviderError,
         _BadInterpreterError,
+        implementation.ImplementationError,
+        fuzz.FuzzError,
     ) as error:
         _complain(str(error))
         return UNKNOWN_NAME

@@ -76,6 +76,14 @@ def run_program(program: str, seconds: float = STEP_SECONDS) -> Finished:
     return Finished(done.returncode, done.stdout.splitlines(), done.stderr)
 
 
+def root_of_current(impl: Any) -> Any:
+    """The root of the tree that the caller runs in, which tells one thread from another."""
+    g = impl.getcurrent()
+    while g.parent is not None:
+        g = g.parent
+    return g
+
+
 def raised_by(function: Callable[..., Any], *args: Any, **kwargs: Any) -> BaseException | None:
     """The exception that a call raises, or None: for tests that go on after it."""
     try:

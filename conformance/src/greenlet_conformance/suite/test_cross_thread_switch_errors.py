@@ -16,6 +16,7 @@ from greenlet_conformance.suite.support import (
     Worker,
     clause,
     raised_by,
+    root_of_current,
     states,
 )
 
@@ -428,7 +429,7 @@ def test_trace_own(impl: Any, worker: Worker) -> None:
     log: list[Any] = []
 
     def tracer(event: str, args: Any) -> None:
-        log.append((event, threading.get_ident()))
+        log.append((event, root_of_current(impl)))
 
     def transfers() -> Any:
         impl.greenlet(lambda: None).switch()
@@ -438,7 +439,7 @@ def test_trace_own(impl: Any, worker: Worker) -> None:
     assert worker(transfers) is None
     assert log == []
     assert transfers() is tracer
-    assert log == [("switch", threading.get_ident())] * 2
+    assert log == [("switch", impl.getcurrent())] * 2
     assert worker(impl.settrace, None) is None
     assert impl.settrace(None) is tracer
 
@@ -450,7 +451,7 @@ def test_foreign_parent(impl: Any, worker: Worker) -> None:
     log: list[Any] = []
 
     def run(*args: Any) -> str:
-        log.append((args, threading.get_ident()))
+        log.append((args, root_of_current(impl)))
         return "result"
 
     under_root = impl.greenlet(run, home.root)
@@ -459,10 +460,9 @@ def test_foreign_parent(impl: Any, worker: Worker) -> None:
     for g in (under_root, under_suspended):
         refuses(impl, g)
         assert states(g) == ["unstarted"]
-    ident = worker(threading.get_ident)
     assert worker(under_root.switch, 1) == "result"
     assert worker(under_suspended.switch, 2) == "ends"
-    assert log == [((1,), ident), ((2,), ident)]
+    assert log == [((1,), home.root), ((2,), home.root)]
     assert home.log == [("got", "result")]
 
 
@@ -473,7 +473,7 @@ def test_adopt_unstarted(impl: Any, worker: Worker) -> None:
     log: list[Any] = []
 
     def run(*args: Any) -> str:
-        log.append((args, threading.get_ident(), impl.getcurrent() is g))
+        log.append((args, root_of_current(impl), impl.getcurrent() is g))
         return "result"
 
     g = worker(impl.greenlet, run)
@@ -482,7 +482,7 @@ def test_adopt_unstarted(impl: Any, worker: Worker) -> None:
     assert type(raised_by(worker, g.switch, "too late")) is impl.error
     assert (log, states(g)) == ([], ["unstarted"])
     assert g.switch("here") == "result"
-    assert log == [(("here",), threading.get_ident(), True)]
+    assert log == [(("here",), root, True)]
     assert g.parent is root
     assert type(raised_by(worker, g.switch)) is impl.error
 

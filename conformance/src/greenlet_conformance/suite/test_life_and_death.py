@@ -24,6 +24,7 @@ from greenlet_conformance.suite.support import (
     Worker,
     clause,
     raised_by,
+    root_of_current,
     shape,
     states,
 )
@@ -924,7 +925,7 @@ def built_in(impl: Any, log: list[Any], thing: Any = None) -> list[Any]:
             root.switch()
             log.append("not reached")
         finally:
-            log.append(("ends", threading.get_ident(), type(sys.exc_info()[1])))
+            log.append(("ends", root_of_current(impl), type(sys.exc_info()[1])))
 
     g = impl.greenlet(run)
     g.switch(thing)
@@ -938,7 +939,7 @@ def test_thread_deferred(impl: Any, worker: Worker, use: str) -> None:
     log: list[Any] = []
     thing = Thing()
     kept = weakref.ref(thing)
-    ident = worker(threading.get_ident)
+    root = worker(impl.getcurrent)
     held = worker(built_in, impl, log, thing)
     del thing
     alive = weakref.ref(held[0])
@@ -953,7 +954,7 @@ def test_thread_deferred(impl: Any, worker: Worker, use: str) -> None:
     }
     worker(uses[use])
     worker(impl.getcurrent)
-    assert log == [("ends", ident, impl.GreenletExit)]
+    assert log == [("ends", root, impl.GreenletExit)]
     assert (alive(), kept()) == (None, None)
 
 

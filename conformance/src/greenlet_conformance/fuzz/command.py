@@ -1,0 +1,187 @@
+"""``greenlet-conformance fuzz``: what it takes, and what it prints."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import math
+import random
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from greenlet_conformance import implementation
+
+if TYPE_CHECKING:
+    from greenlet_conformance.fuzz.search import Found, Search
+
+SAME, DIFFERENT = 0, 1
+
+REFERENCE = "greenlet_conformance.reference"
+
+#: What can be left out of programs (see ``grammar.py``), and what that is.
+FEATURES = {
+    "collections": "garbage collection",
+    "contexts": "context variables and gr_context",
+    "frames": "gr_frame",
+    "exits-to-unstarted": "GreenletExit that reaches an unstarted parent",
+    "kills": "dropping the last reference to a suspended greenlet",
+    "threads": "more than one thread",
+    "throws": "throw",
+    "traces": "trace functions",
+}
+
+SUMMARY = "compare an implementation with the reference by random programs"
+
+EXAMPLES = """
+Makes random programs, plays each by two implementations, and compares what happens, event by
+event. The first program that they play differently is made as small as possible and printed to
+standard output, as a script that runs by itself: python repro.py MODULE. All else goes to
+standard error. Exit code 1 means that one was played differently.
+
+examples:
+  greenlet-conformance fuzz --impl greenlane --minutes 10
+  greenlet-conformance fuzz --impl greenlane --seed 1 --programs 2000 > repro.py
+  greenlet-conformance fuzz --impl greenlane --against greenlet --leave-out exits-to-unstarted
+
+what can be left out:
+{features}
+""".format(features="\n".join(f"  {name:20}{what}" for name, what in FEATURES.items()))
+
+
+class FuzzError(Exception):
+    """The search cannot be made; the message is one line."""
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def positive(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number > 0):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a positive {_NAMES[kind]}")
+        return number
+
+    return positive
+
+
+_NAMES: dict[object, str] = {int: "whole number", float: "number"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what ``run`` needs."""
+    parser.add_argument(
+        "--impl",
+        default=implementation.DEFAULT,
+        metavar="MODULE",
+        help="the implementation to look at (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--against",
+        default=REFERENCE,
+        metavar="MODULE",
+        help="the one to compare it with (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=_positive(float),
+        default=1.0,
+        metavar="N",
+        help="begin no further round of 100 programs after so long (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--programs",
+        type=_positive(int),
+        metavar="N",
+        help="play so many programs, rounded up to hundreds, and mind no time",
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="make the programs of this seed (default: a new one)"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_positive(float),
+        default=5.0,
+        metavar="SECONDS",
+        help="limit of one program (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        choices=sorted(FEATURES),
+        metavar="WHAT",
+        help="make programs without it; repeatable",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Searches; answers the exit code. Raises FuzzError and ImplementationError."""
+    if importlib.util.find_spec("hypothesis") is None:
+        raise FuzzError(
+            "fuzz needs Hypothesis: pip install hypothesis, or './conformance[fuzz]' as a whole"
+        )
+    from greenlet_conformance.fuzz.players import Player, PlayerError
+    from greenlet_conformance.fuzz.search import Search
+
+    facts = [implementation.probe(name) for name in (options.impl, options.against)]
+    number = random.randrange(1_000_000) if options.seed is None else options.seed
+    names = [f"{fact.module} {fact.version}" for fact in facts]
+    _say(f"{names[0]} against {names[1]}, seed {number}")
+    try:
+        with (
+            Player(options.impl, options.timeout) as ours,
+            Player(options.against, options.timeout) as theirs,
+        ):
+            search = Search(ours, theirs, frozenset(options.leave_out))
+            found = _search(search, number, options)
+    except PlayerError as error:
+        raise FuzzError(str(error)) from None
+    if found is None:
+        _say(f"{search.played} programs, no difference")
+        return SAME
+    _show(found, search.played, names)
+    again = f"greenlet-conformance fuzz --impl {options.impl} --against {options.against}"
+    again += "".join(f" --leave-out {what}" for what in options.leave_out)
+    _say(f"again: {again} --seed {number} --programs {search.played}")
+    print(found.program, end="")
+    return DIFFERENT
+
+
+def _search(search: Search, number: int, options: argparse.Namespace) -> Found | None:
+    began = time.monotonic()
+    seconds = float("inf") if options.programs is not None else options.minutes * 60
+
+    def progress() -> None:
+        passed = time.monotonic() - began
+        share = search.played / options.programs if options.programs else passed / seconds
+        left = passed / share - passed
+        _say(f"{search.played} programs, {max(left, 0):.0f} seconds left", passing=True)
+
+    return search.run(number, options.programs, began + seconds, progress)
+
+
+def _show(found: Found, played: int, names: list[str]) -> None:
+    ours, theirs = found.ours.lines, found.theirs.lines
+    same = 0
+    while same < min(len(ours), len(theirs)) and ours[same] == theirs[same]:
+        same += 1
+    _say(f"after {played} programs: a difference at event {same + 1}")
+    for line in ours[max(0, same - 5) : same]:
+        _say(f"      {line}")
+    for name, play in zip(names, (found.ours, found.theirs)):
+        line = play.lines[same] if same < len(play.lines) else "(nothing)"
+        _say(f"  --> {line}    <-- {name}")
+        if play.message:
+            _say("".join(f"        {text}\n" for text in play.message.splitlines()[:12]).rstrip())
+    if not found.always:
+        _say("it does not differ each time")
+
+
+def _say(text: str, passing: bool = False) -> None:
+    """Prints to standard error; what is passing is replaced by the next, on a terminal."""
+    terminal = sys.stderr.isatty()
+    start, end = ("\r\x1b[K", "" if passing else "\n") if terminal else ("", "\n")
+    print(f"{start}{text}", end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,144 @@
+"""Random programs find what is broken, show it in a script that runs, and are repeatable."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from running import Ran, start
+
+from greenlet_conformance import cli
+from greenlet_conformance.fuzz import command
+from greenlet_conformance.fuzz.search import without_unused
+
+#: What the model in ``broken`` does not have.
+UNMODELLED = ("collections", "contexts", "frames", "kills", "traces")
+
+Fuzz = Callable[..., Ran]
+
+
+@pytest.fixture
+def fuzz(tmp_path: Path) -> Fuzz:
+    """Runs ``greenlet-conformance fuzz`` with these arguments."""
+
+    def run_it(*arguments: str, **environment: str) -> Ran:
+        words = [sys.executable, "-m", "greenlet_conformance", "fuzz", *arguments]
+        return start(words, tmp_path, None, **environment)
+
+    return run_it
+
+
+def without(features: tuple[str, ...]) -> list[str]:
+    """The options that leave these out."""
+    return [word for feature in features for word in ("--leave-out", feature)]
+
+
+def play(program: str, module: str, folder: Path, **environment: str) -> str:
+    """What a script that was found prints about a module."""
+    script = folder / "repro.py"
+    script.write_text(program, encoding="utf-8")
+    return start([sys.executable, str(script), module], folder, None, **environment).out
+
+
+@pytest.mark.parametrize("rule", ["NoneForNothing", "CrossThreadIgnored"])
+def test_broken_rule_is_found(rule: str, fuzz: Fuzz, tmp_path: Path) -> None:
+    """A broken rule is found, and the script shows it by itself."""
+    options = ("--impl", "broken", "--seed", "1", "--programs", "1000", *without(UNMODELLED))
+    ran = fuzz(*options, BROKEN_GREENLET=rule)
+    assert ran.code == 1, ran.err
+    assert f"<-- broken 0+{rule}" in ran.err
+    broken = play(ran.out, "broken", tmp_path, BROKEN_GREENLET=rule)
+    reference = play(ran.out, command.REFERENCE, tmp_path)
+    assert broken != reference
+    assert "r0: ends" in reference
+
+
+@pytest.mark.parametrize("rule", ["killed_under_former_parent"])
+def test_broken_upstream_is_found(rule: str, fuzz: Fuzz) -> None:
+    """So is what is broken around the frames, contexts and events of upstream."""
+    options = ("--impl", "broken", "--seed", "1", "--programs", "1000")
+    ran = fuzz(*options, *without(("exits-to-unstarted",)), BROKEN_GREENLET=rule)
+    assert ran.code == 1, ran.err
+    assert f"<-- broken 0+{rule}" in ran.err
+
+
+def test_intact_model_is_the_same(fuzz: Fuzz) -> None:
+    """Where nothing is broken nothing is found."""
+    ran = fuzz("--impl", "broken", "--seed", "1", "--programs", "100", *without(UNMODELLED))
+    assert (ran.code, ran.out) == (0, ""), ran.err
+    assert "100 programs, no difference" in ran.err
+
+
+@pytest.mark.parametrize(("module", "end"), [("crashing", "CRASH"), ("hanging", "TIMEOUT")])
+def test_crash_and_hang_are_found(module: str, end: str, fuzz: Fuzz) -> None:
+    """An implementation that dies or hangs is a difference too."""
+    options = ("--impl", module, "--seed", "1", "--programs", "300", "--timeout", "0.5")
+    ran = fuzz(*options, *without(tuple(set(command.FEATURES) - {"throws"})))
+    assert ran.code == 1, ran.err
+    assert f"({end})" in ran.err
+    assert ".throw(" in ran.out
+
+
+def test_seed_repeats(fuzz: Fuzz) -> None:
+    """The command that is printed finds the same program again."""
+    first = fuzz("--impl", "crashing", *without(tuple(set(command.FEATURES) - {"throws"})))
+    again = re.search(r"^again: greenlet-conformance fuzz (.*)$", first.err, re.M)
+    assert again is not None, first.err
+    second = fuzz(*again[1].split())
+    assert (second.code, second.out) == (1, first.out)
+
+
+def test_script_is_short() -> None:
+    """What a script does not use is left out of it, and what it calls by number is kept."""
+    program = (
+        "import gc\nimport sys\n\nused = {}\nunused = []\n\n\n"
+        "def helper():\n    return used\n\n\ndef only_by_other():\n    pass\n\n\n"
+        "def other():\n    only_by_other()\n\n\ndef body1():\n    sys.exit(helper())\n"
+    )
+    short = without_unused(program)
+    names = {node.name for node in ast.parse(short).body if isinstance(node, ast.FunctionDef)}
+    assert names == {"helper", "body1"}
+    assert "gc" not in short
+    assert "unused" not in short
+    assert "import sys" in short
+
+
+def test_missing_hypothesis() -> None:
+    """Without Hypothesis one line says what to install, and the rest of the command works."""
+    program = (
+        "import sys; sys.modules['hypothesis'] = None;"
+        "from greenlet_conformance.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = [sys.executable, "-c", program, "fuzz", "--impl", "greenlet"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.count("\n") == 1
+    assert "pip install" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--impl", "no.such.module"], 4),
+        (["--impl", "greenlet", "--against", "json"], 4),
+        (["--programs", "0"], 2),
+        (["--minutes", "-1"], 2),
+        (["--seed", "x"], 2),
+        (["--leave-out", "everything"], 2),
+    ],
+)
+def test_bad_input(arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistake costs one line."""
+    try:
+        found = cli.main(["fuzz", *arguments])
+    except SystemExit as exited:
+        found = int(str(exited.code))
+    said = capsys.readouterr()
+    assert (found, said.out) == (code, "")
+    assert said.err.startswith("greenlet-conformance: error: ")
+    assert said.err.count("\n") == 1
