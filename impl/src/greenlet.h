@@ -216,8 +216,8 @@ PyGreenlet *gl_new(PyObject *run, PyObject *parent);
 /* A main greenlet for `thread`. */
 PyGreenlet *gl_new_main(gl_thread *thread);
 void gl_free_spare(gl_thread *thread);
-/* See gl_operands: is this a call of switch() or throw()? */
-bool gl_is_call(PyObject *below, PyObject *callee);
+/* See gl_operands. */
+Py_ssize_t gl_unbound_operands(PyObject *callee);
 int gl_set_parent(PyGreenlet *greenlet, PyObject *parent);
 
 /* module.c */

@@ -56,17 +56,18 @@ allocate(PyTypeObject *type, gl_thread *thread)
     if (type == &PyGreenlet_Type) {
         return allocate_exact(thread);
     }
+    /* The core first: an object without one must not reach its class's __del__. */
+    gl_core *core = PyMem_Calloc(1, sizeof *core);
+    if (core == NULL) {
+        return (PyGreenlet *)PyErr_NoMemory();
+    }
     /* By way of object.__new__, which refuses abstract classes. */
     PyGreenlet *self = (PyGreenlet *)PyBaseObject_Type.tp_new(type, gl_module.empty_tuple, NULL);
     if (self == NULL) {
+        PyMem_Free(core);
         return NULL;
     }
-    self->pimpl = PyMem_Calloc(1, sizeof *self->pimpl);
-    if (self->pimpl == NULL) {
-        Py_DECREF(self);
-        PyErr_NoMemory();
-        return NULL;
-    }
+    self->pimpl = core;
     return self;
 }
 
@@ -338,15 +339,31 @@ finalize(PyObject *object)
     gl_error_restore(&pending);
 }
 
-/* tp_finalize: called by the collector. */
+/* Would what runs now be moved if somebody else needed its lane? */
+static bool
+is_movable(const gl_thread *thread)
+{
+    const gl_lane *lane = thread->current->pimpl->lane;
+    return lane != NULL && lane->is_shared;
+}
+
+/* tp_finalize: called by the collector, and when a subclass is deallocated. */
 static void
 green_finalize(PyObject *object)
 {
-    gl_core *core = ((PyGreenlet *)object)->pimpl;
-    if (core != NULL) {
-        core->was_finalized = true;
-        finalize(object);
+    PyGreenlet *self = (PyGreenlet *)object;
+    gl_core *core = self->pimpl;
+    if (core == NULL) {
+        return;
     }
+    core->was_finalized = true;
+    if (Py_REFCNT(object) > 1 && is_killable(core) && is_movable(core->thread)) {
+        /* The collector has the heads of its lists on the stack. Objects that are deallocated
+         * meanwhile write there: it must stay where it is. So the kill waits for it to end. */
+        gl_thread_defer(core->thread, self);
+        return;
+    }
+    finalize(object);
 }
 
 /* Finalizes an object whose reference count has reached zero. True if it lives on. */
@@ -509,18 +526,16 @@ is_method(PyCFunction function)
            function == (PyCFunction)(void (*)(void))green_throw;
 }
 
-bool
-gl_is_call(PyObject *below, PyObject *callee)
+Py_ssize_t
+gl_unbound_operands(PyObject *callee)
 {
-    if (callee == NULL) {
-        return below != NULL && PyCFunction_Check(below) &&
-               is_method(PyCFunction_GET_FUNCTION(below));
-    }
     if (PyCFunction_Check(callee)) {
-        return is_method(PyCFunction_GET_FUNCTION(callee));
+        return is_method(PyCFunction_GET_FUNCTION(callee)) ? 0 : -1;
     }
-    return below != NULL && Py_IS_TYPE(below, &PyMethodDescr_Type) &&
-           is_method(((PyMethodDescrObject *)below)->d_method->ml_meth) && PyGreenlet_Check(callee);
+    if (Py_IS_TYPE(callee, &PyMethodDescr_Type)) {
+        return is_method(((PyMethodDescrObject *)callee)->d_method->ml_meth) ? 1 : -1;
+    }
+    return -1;
 }
 
 static PyObject *

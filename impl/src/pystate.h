@@ -59,6 +59,7 @@
 #include <internal/pycore_frame.h>
 #else
 #include <frameobject.h>
+#include <opcode.h>
 #endif
 #if PY_VERSION_HEX >= 0x030E0000
 #include <internal/pycore_interpframe_structs.h>
@@ -95,24 +96,90 @@
 typedef struct {
     PyObject *const *args;
     Py_ssize_t total;
-    /* Is this what the interpreter has below the operands of such a call: the function and a null
-     * pointer in either order, or the method and its object? */
-    bool (*is_call)(PyObject *below, PyObject *callee);
+    /* How many operands of a call of `callee` do not count as arguments: 1 for a method that is
+     * called with its object, 0 if it is bound to it; -1 if this is no call of switch() or throw().
+     */
+    Py_ssize_t (*unbound)(PyObject *callee);
 } gl_operands;
 
-/* How many slots of a frame's stack are known to be in use. The operands of calls that C code makes
- * lie elsewhere; if it passes on those that it was called with, something else lies below them. */
+/* A function that C code calls may have been handed the operands of another call, and
+ * types.MethodType puts its object before them, which the stack does not own: not all that looks
+ * like a call is one. The instruction tells where the interpreter has its callee: gl_find_callee()
+ * returns that slot and sets *first to that of the first operand, for a call whose operands end at
+ * `top`; NULL if it is not known. */
+#if PY_VERSION_HEX >= 0x030D0000
+
+/* The function; the object that it is a method of, or NULL; the arguments. */
+static inline PyObject *const *
+gl_find_callee(const unsigned char *instruction, PyObject *const *stack, PyObject *const *top,
+               PyObject *const **first)
+{
+    const Py_ssize_t count = instruction[1];
+    if (top - stack < count + 2) {
+        return NULL;
+    }
+    PyObject *const *callee = top - count - 2;
+    *first = callee[1] != NULL ? callee + 1 : callee + 2;
+    return callee;
+}
+
+#elif PY_VERSION_HEX >= 0x030B0000
+
+/* Either a method, its object and the arguments, or NULL, the function and the arguments. */
+static inline PyObject *const *
+gl_find_callee(const unsigned char *instruction, PyObject *const *stack, PyObject *const *top,
+               PyObject *const **first)
+{
+    const Py_ssize_t count = instruction[1];
+    if (top - stack < count + 2) {
+        return NULL;
+    }
+    PyObject *const *callee = top - count - 2;
+    callee += *callee == NULL;
+    *first = callee + 1;
+    return callee;
+}
+
+#else
+
+/* The function and the arguments; CALL_METHOD has what 3.11 has. */
+static inline PyObject *const *
+gl_find_callee(const unsigned char *instruction, PyObject *const *stack, PyObject *const *top,
+               PyObject *const **first)
+{
+    const Py_ssize_t count = instruction[1];
+    const bool is_method = instruction[0] == CALL_METHOD;
+    if ((!is_method && instruction[0] != CALL_FUNCTION && instruction[0] != CALL_FUNCTION_KW) ||
+        top - stack < count + 1 + is_method) {
+        return NULL;
+    }
+    PyObject *const *callee = top - count - 1;
+    callee -= is_method && callee[-1] != NULL;
+    *first = callee + 1;
+    return callee;
+}
+
+#endif
+
+/* How many slots of a frame's stack are known to be in use, while it executes `instruction`: those
+ * of a call of switch() or throw(), and what lies below. The operands of calls that C code makes
+ * lie elsewhere. */
 static inline Py_ssize_t
-gl_operands_depth(const gl_operands *operands, PyObject *const *stack, Py_ssize_t size)
+gl_operands_depth(const gl_operands *operands, const void *instruction, PyObject *const *stack,
+                  Py_ssize_t size)
 {
     if (operands == NULL || (uintptr_t)operands->args <= (uintptr_t)stack ||
         (uintptr_t)(operands->args + operands->total) > (uintptr_t)(stack + size)) {
         return 0;
     }
-    const Py_ssize_t below = operands->args - stack;
-    return operands->is_call(below > 1 ? stack[below - 2] : NULL, stack[below - 1])
-               ? below + operands->total
-               : 0;
+    PyObject *const *top = operands->args + operands->total;
+    PyObject *const *first;
+    PyObject *const *callee = gl_find_callee(instruction, stack, top, &first);
+    if (callee == NULL || *callee == NULL) {
+        return 0;
+    }
+    const Py_ssize_t unbound = operands->unbound(*callee);
+    return unbound >= 0 && operands->args == first + unbound ? top - stack : 0;
 }
 
 /* The Python stack ("data stack") of CPython 3.11 and later: frames are pushed on a chain of
@@ -214,11 +281,13 @@ gl_frame_end(struct _PyInterpreterFrame *frame, const gl_operands *operands)
     }
 #if PY_VERSION_HEX >= 0x030D0000
     const PyCodeObject *code = (PyCodeObject *)frame->f_executable;
+    const void *instruction = frame->instr_ptr;
 #else
     const PyCodeObject *code = frame->f_code;
+    const void *instruction = frame->prev_instr;
 #endif
     PyObject **stack = frame->localsplus + code->co_nlocalsplus;
-    return stack + gl_operands_depth(operands, stack, code->co_stacksize);
+    return stack + gl_operands_depth(operands, instruction, stack, code->co_stacksize);
 }
 
 #endif
@@ -247,12 +316,17 @@ gl_frame_fields(const struct _PyInterpreterFrame *frame, PyObject *fields[GL_FRA
 }
 
 /* Of the frames of a suspended greenlet, those that its stack owns: not the ones of generators,
- * which the generators visit and drop, nor the interpreter's entry frames, which own nothing. */
+ * which the generators visit and drop, nor the interpreter's entry frames, which own nothing.
+ *
+ * Where a generator is running, what called it isn't visited: that owns the generator, and taken
+ * for garbage it may be finalized before the greenlet, when it still counts as running, and
+ * complain. */
 static inline int
 gl_frames_visit(struct _PyInterpreterFrame *innermost, const gl_operands *operands, visitproc visit,
                 void *arg)
 {
-    for (struct _PyInterpreterFrame *f = innermost; f != NULL; f = f->previous) {
+    for (struct _PyInterpreterFrame *f = innermost;
+         f != NULL && f->owner != FRAME_OWNED_BY_GENERATOR; f = f->previous) {
         if (f->owner == FRAME_OWNED_BY_THREAD) {
             PyObject *fields[GL_FRAME_FIELDS];
             gl_frame_fields(f, fields);
@@ -565,6 +639,19 @@ gl_pystate_begin(PyThreadState *tstate, gl_pybase *base, gl_lane *lane, void *ch
     tstate->trash_delete_nesting = 0;
 }
 
+/* How much of the innermost frame's stack is known to be in use, if it does not say so itself. */
+static inline Py_ssize_t
+gl_frame_depth(const PyFrameObject *innermost, const gl_operands *operands)
+{
+    if (innermost == NULL || innermost->f_gen != NULL || innermost->f_stackdepth >= 0) {
+        return 0;
+    }
+    const PyCodeObject *code = innermost->f_code;
+    const char *instructions = PyBytes_AS_STRING(code->co_code);
+    return gl_operands_depth(operands, instructions + 2 * innermost->f_lasti,
+                             innermost->f_valuestack, code->co_stacksize);
+}
+
 /* Frames are objects in this version. The C function that runs one owns a reference to it;
  * generators own theirs. Most are not tracked before they end, and are visited as if they were part
  * of us. */
@@ -584,13 +671,9 @@ gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl
             }
         }
     }
-    PyFrameObject *innermost = saved->frame;
-    if (innermost != NULL && innermost->f_gen == NULL && innermost->f_stackdepth < 0) {
-        const Py_ssize_t depth =
-            gl_operands_depth(operands, innermost->f_valuestack, innermost->f_code->co_stacksize);
-        for (Py_ssize_t i = 0; i < depth; i++) {
-            GL_VISIT(innermost->f_valuestack[i]);
-        }
+    const Py_ssize_t depth = gl_frame_depth(saved->frame, operands);
+    for (Py_ssize_t i = 0; i < depth; i++) {
+        GL_VISIT(saved->frame->f_valuestack[i]);
     }
     return 0;
 }
@@ -601,13 +684,10 @@ gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
 {
     (void)moved;
     PyFrameObject *innermost = saved->frame;
-    if (innermost != NULL && innermost->f_gen == NULL && innermost->f_stackdepth < 0) {
-        Py_ssize_t depth =
-            gl_operands_depth(operands, innermost->f_valuestack, innermost->f_code->co_stacksize);
-        while (depth > 0) {
-            depth--;
-            Py_CLEAR(innermost->f_valuestack[depth]);
-        }
+    Py_ssize_t depth = gl_frame_depth(innermost, operands);
+    while (depth > 0) {
+        depth--;
+        Py_CLEAR(innermost->f_valuestack[depth]);
     }
     PyFrameObject *back;
     for (PyFrameObject *frame = innermost; frame != NULL; frame = back) {

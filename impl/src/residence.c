@@ -53,7 +53,7 @@ suspension_of(const gl_core *core, gl_displacement *moved)
 static gl_operands
 operands_of(const gl_suspension *suspension, const gl_displacement *moved)
 {
-    gl_operands operands = {.is_call = gl_is_call};
+    gl_operands operands = {.unbound = gl_unbound_operands};
     const gl_arguments *call = gl_displaced(moved, suspension->operands);
     if (call != NULL) {
         operands.args = call->args;

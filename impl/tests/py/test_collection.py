@@ -9,12 +9,12 @@ import sys
 import threading
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 from greenlane import GreenletExit, getcurrent, greenlet, lanes
-from support import parent
+from support import isolated, parent
 
 
 class Mark:
@@ -436,3 +436,143 @@ def test_many_at_once() -> None:
         greenlet(run).switch()
     gc.collect()
     assert count == 10_000
+
+
+class Holder:
+    """Something with an attribute to call."""
+
+    call: Callable[[Any], Any]
+
+
+@pytest.mark.parametrize("below", ["switch", "method"])
+@pytest.mark.parametrize("shape", ["bound", "twice", "partial", "attribute", "of a partial"])
+@isolated
+def test_operands_that_the_stack_does_not_own(below: str, shape: str) -> None:
+    """types.MethodType lends its object to the stack of the caller, where a method may lie below.
+
+    When the greenlet is abandoned, what was lent is not dropped.
+    """
+    borrowed = Mark()
+    reference = weakref.ref(borrowed)
+    kept: list[Any] = []
+
+    def run(root: greenlet, mark: Mark) -> None:
+        call: Callable[[Any], Any] = types.MethodType(root.switch, mark)
+        if shape == "twice":
+            call = types.MethodType(call, 1)
+        elif "partial" in shape:
+            call = functools.partial(call)
+        kept.append(call)
+        holder = Holder()
+        holder.call = call
+        del mark
+        function = root.switch if below == "switch" else greenlet.switch
+        if shape in ("attribute", "of a partial"):
+            kept.append((function, holder.call(3)))
+        else:
+            kept.append((function, call(3)))
+
+    def work() -> None:
+        one = greenlet(run)
+        kept.append(one)
+        one.switch(getcurrent(), borrowed)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    del borrowed
+    one = kept.pop(0)
+    assert one.dead
+    del one
+    gc.collect()
+    mark = reference()
+    assert mark is not None, "dropped, though the method refers to it"
+    assert any(each is mark for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("how", ["for", "next", "zip", "send", "asend"])
+def test_a_running_generator_is_not_finalized(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generator that counts as running can't be closed, and would complain."""
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+
+    def generate(switch: Callable[[object], object]) -> Iterator[object]:
+        for each in range(3):
+            yield switch(each)
+
+    async def coroutine(switch: Callable[[object], object]) -> None:
+        switch(0)
+
+    async def generate_async(switch: Callable[[object], object]) -> AsyncIterator[object]:
+        yield switch(0)
+
+    def run(box: list[Any]) -> None:
+        if how == "for":
+            for _ in box[0]:
+                pass
+        elif how == "next":
+            next(box[0])
+        elif how == "zip":
+            for _ in zip(box[0], "abc", strict=True):
+                pass
+        elif how == "send":
+            with contextlib.suppress(StopIteration):
+                box[0].send(None)
+        else:
+            with contextlib.suppress(StopIteration):
+                box[0].__anext__().send(None)
+
+    def make(switch: Callable[[object], object]) -> list[Any]:
+        if how == "send":
+            return [coroutine(switch)]
+        return [generate_async(switch) if how == "asend" else generate(switch)]
+
+    for _ in range(100):
+        run(make(lambda value: value))  # until the interpreter has specialized it
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(finalizer=complaints.append)
+    try:
+        for _ in range(3):
+            box = make(parent_switch)
+            one = greenlet(run)
+            box.append(one)
+            one.switch(box)
+            del box, one
+            gc.collect()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    assert complaints == []
+
+
+def parent_switch(value: object) -> object:
+    """Switch to the parent."""
+    return parent().switch(value)
+
+
+@isolated
+def test_the_collector_is_not_moved() -> None:
+    """It has the heads of its lists on its stack, where those that unwind would write."""
+    lanes.set_limit(0)
+    gc.disable()
+
+    def wait(box: list[Any]) -> None:
+        try:
+            parent().switch()
+        finally:
+            box.clear()
+            log.append([[] for _ in range(10)])
+
+    def collector() -> int:
+        return gc.collect()
+
+    for _ in range(20):
+        log: list[object] = []
+        for each in range(40):
+            box: list[Any] = [[each]]
+            one = greenlet(wait)
+            box += [one, [[each]]]
+            one.switch(box)
+        del box, one
+        assert greenlet(collector).switch() >= 0
+        getcurrent().switch()  # where the collector's stack may move, the kill waits for this
+        assert len(log) == 40
