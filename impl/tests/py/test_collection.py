@@ -452,8 +452,8 @@ def test_operands_that_the_stack_does_not_own(below: str, shape: str) -> None:
 
     When the greenlet is abandoned, what was lent is not dropped.
     """
-    borrowed = Mark()
-    reference = weakref.ref(borrowed)
+    borrowed = [Mark()]
+    reference = weakref.ref(borrowed[0])
     kept: list[Any] = []
 
     def run(root: greenlet, mark: Mark) -> None:
@@ -475,12 +475,11 @@ def test_operands_that_the_stack_does_not_own(below: str, shape: str) -> None:
     def work() -> None:
         one = greenlet(run)
         kept.append(one)
-        one.switch(getcurrent(), borrowed)
+        one.switch(getcurrent(), borrowed.pop())
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    del borrowed
     one = kept.pop(0)
     assert one.dead
     del one
