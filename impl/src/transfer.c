@@ -510,8 +510,8 @@ finish(gl_thread *thread, PyObject *result)
     }
     core->status = GL_DEAD;
     core->ending = true;
-    PyGreenlet *heir = (PyGreenlet *)Py_XNewRef((PyObject *)parent);
-    while (heir != NULL) {
+    PyGreenlet *heir = (PyGreenlet *)Py_NewRef(parent != NULL ? parent : thread->main);
+    for (;;) {
         PyGreenlet *target;
         PyObject *run;
         gl_choice choice = choose(thread, heir, &target, &run);
@@ -556,12 +556,13 @@ finish(gl_thread *thread, PyObject *result)
             Py_DECREF(target);
         }
         Py_CLEAR(result);
-        PyGreenlet *next = (PyGreenlet *)Py_XNewRef((PyObject *)heir->pimpl->parent);
+        /* The end of the chain may be the root of another thread, if an ancestor that had not
+         * started was moved there. Our own root is suspended, and can always continue. */
+        PyGreenlet *next = heir->pimpl->parent != NULL ? heir->pimpl->parent : thread->main;
+        Py_INCREF(next);
         Py_DECREF(heir);
         heir = next;
     }
-    PyErr_WriteUnraisable((PyObject *)thread->current);
-    Py_FatalError("greenlane: a greenlet has ended and none of its ancestors can continue");
 }
 
 /* ---- The ways in ----------------------------------------------------------------------------- */

@@ -8,12 +8,13 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+import time
 import weakref
 from types import FrameType
 from typing import Any
 
 import pytest
-from greenlane import GreenletExit, getcurrent, greenlet, lanes
+from greenlane import GreenletExit, error, getcurrent, greenlet, lanes
 from support import isolated, run_script
 
 
@@ -221,3 +222,31 @@ def test_unlimited_stack() -> None:
         """
     )
     assert done.stdout == "fine\n"
+
+
+@isolated
+def test_end_below_a_parent_that_was_moved_to_another_thread() -> None:
+    """None of its ancestors can continue: the error is raised in the root."""
+    roots: list[greenlet] = []
+    done = threading.Event()
+
+    def in_thread() -> None:
+        roots.append(getcurrent())
+        done.wait()
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    while not roots:
+        time.sleep(0.001)
+    above = greenlet(lambda: None)
+    child = greenlet(lambda: setattr(above, "parent", roots[0]), above)
+    try:
+        child.switch()
+    except error as raised:
+        assert "different thread" in str(raised)
+    else:
+        raise AssertionError("no error")
+    assert child.dead
+    done.set()
+    thread.join()
+    assert is_sane()
