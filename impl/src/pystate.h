@@ -17,12 +17,12 @@
  *                        frames, an empty C stack. The depth of Python calls goes on from that
  *                        of the starter, or greenlets that start greenlets without end would
  *                        never be stopped
- *   gl_pystate_visit()   the references that the frames of a suspended greenlet own, for the
- * garbage collector. Up to 3.13 a frame that is calling into C does not tell how much of its stack
- * is in use; gl_operands tells it of the innermost one gl_pystate_abandon() drops those references,
- * and frees what a suspended greenlet holds that will never run again; false if its data stack must
- * stay because somebody holds its frames. May run Python code gl_pystate_hide(),
- * gl_pystate_unhide() keep the chain of frames whole while the stack is elsewhere
+ *   gl_pystate_visit()   the references that the frames of a suspended greenlet own
+ *   gl_pystate_abandon() drops those references, and frees what a suspended greenlet holds that
+ *                        will never run again; false if its data stack must stay because somebody
+ *                        holds its frames. May run Python code
+ *   gl_pystate_hide(), gl_pystate_unhide()
+ *                        keep the chain of frames whole while the stack is elsewhere
  *   GL_SMALLEST_CHUNK    bytes of the smallest first chunk of a data stack
  *   gl_pystate_outgrew() has the data stack gone on beyond its first chunk?
  *   gl_pystate_frame()   new reference to the innermost Python frame of a suspended greenlet
@@ -90,7 +90,10 @@
         }                                                                                          \
     } while (0)
 
-/* The operands of the call with which a greenlet suspended itself, if it was made by the
+/* Up to 3.13 a frame that is calling into C does not tell how much of its stack is in use. For the
+ * innermost frame of a suspended greenlet it is known all the same.
+ *
+ * The operands of the call with which a greenlet suspended itself, if it was made by the
  * interpreter: they are on top of the calling frame's stack, and all that lies below is in use as
  * well. */
 typedef struct {
