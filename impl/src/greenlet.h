@@ -66,9 +66,9 @@ typedef struct {
 /* The arguments that a greenlet was started with, in vectorcall form. Owned by the greenlet until
  * its `run` returns, which may change args[-1] meanwhile. */
 typedef struct {
-    PyObject **args;  /* in `few` or on the heap */
+    PyObject **args;  /* in `few` or on the heap; NULL: raise the pending exception instead */
     Py_ssize_t nargs; /* positional ones */
-    Py_ssize_t total; /* with those named by kwnames; -1: raise the pending exception instead */
+    Py_ssize_t total; /* with those named by kwnames */
     PyObject *kwnames;
     PyObject *few[1 + GL_FEW_ARGUMENTS];
 } gl_call;

@@ -110,36 +110,25 @@ typedef struct {
  * like a call is one. The instruction tells where the interpreter has its callee: gl_find_callee()
  * returns that slot and sets *first to that of the first operand, for a call whose operands end at
  * `top`; NULL if it is not known. */
+#if PY_VERSION_HEX >= 0x030B0000
+
+/* Two slots and the arguments. From 3.13 on: the function; the object that it is a method of, or
+ * NULL. Before: a method and its object, or NULL and the function. */
+static inline PyObject *const *
+gl_find_callee(const unsigned char *instruction, PyObject *const *stack, PyObject *const *top,
+               PyObject *const **first)
+{
+    const Py_ssize_t count = instruction[1];
+    if (top - stack < count + 2) {
+        return NULL;
+    }
+    PyObject *const *callee = top - count - 2;
 #if PY_VERSION_HEX >= 0x030D0000
-
-/* The function; the object that it is a method of, or NULL; the arguments. */
-static inline PyObject *const *
-gl_find_callee(const unsigned char *instruction, PyObject *const *stack, PyObject *const *top,
-               PyObject *const **first)
-{
-    const Py_ssize_t count = instruction[1];
-    if (top - stack < count + 2) {
-        return NULL;
-    }
-    PyObject *const *callee = top - count - 2;
     *first = callee[1] != NULL ? callee + 1 : callee + 2;
-    return callee;
-}
-
-#elif PY_VERSION_HEX >= 0x030B0000
-
-/* Either a method, its object and the arguments, or NULL, the function and the arguments. */
-static inline PyObject *const *
-gl_find_callee(const unsigned char *instruction, PyObject *const *stack, PyObject *const *top,
-               PyObject *const **first)
-{
-    const Py_ssize_t count = instruction[1];
-    if (top - stack < count + 2) {
-        return NULL;
-    }
-    PyObject *const *callee = top - count - 2;
+#else
     callee += *callee == NULL;
     *first = callee + 1;
+#endif
     return callee;
 }
 

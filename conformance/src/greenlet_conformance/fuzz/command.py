@@ -12,11 +12,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from greenlet_conformance import implementation
+from greenlet_conformance.exits import AS_EXPECTED, FAILURES
 
 if TYPE_CHECKING:
     from greenlet_conformance.fuzz.search import Found, Search
-
-SAME, DIFFERENT = 0, 1
 
 REFERENCE = "greenlet_conformance.reference"
 
@@ -141,13 +140,13 @@ def run(options: argparse.Namespace) -> int:
         raise FuzzError(str(error)) from None
     if found is None:
         _say(f"{search.played} programs, no difference")
-        return SAME
+        return AS_EXPECTED
     _show(found, search.played, names)
     again = f"greenlet-conformance fuzz --impl {options.impl} --against {options.against}"
     again += "".join(f" --leave-out {what}" for what in options.leave_out)
     _say(f"again: {again} --seed {number} --programs {search.played}")
     print(found.program, end="")
-    return DIFFERENT
+    return FAILURES
 
 
 def _search(search: Search, number: int, options: argparse.Namespace) -> Found | None:
