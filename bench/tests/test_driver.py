@@ -153,3 +153,20 @@ def test_targets_are_parsed() -> None:
     for text in ("", "=greenlet", "again="):
         with pytest.raises(BenchError, match="LABEL=MODULE"):
             Target.parse(text)
+
+
+def test_a_size_is_measured_and_described_on_its_own(tmp_path: Path) -> None:
+    sound, found = measure(
+        tmp_path / "r.jsonl",
+        ["switch.ring[2]", "switch.ring[100]"],
+        [Target("greenlet", "greenlet")],
+    )
+    assert sound
+    assert [(b["series"], b["size"], b["axis"]) for b in found.benchmarks] == [
+        ("ring.cyclic", 2, "greenlets"),
+        ("ring.cyclic", 100, "greenlets"),
+    ]
+    assert {s.benchmark: s.operations for s in found.samples} == {
+        "switch.ring[2]": 1500,
+        "switch.ring[100]": 1010,
+    }

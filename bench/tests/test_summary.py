@@ -26,6 +26,9 @@ def results(samples: list[Sample]) -> Results:
             "title": "",
             "unit": "ns",
             "headline": False,
+            "series": None,
+            "size": None,
+            "axis": None,
         }
         for id_ in dict.fromkeys(sample.benchmark for sample in samples)
     ]

@@ -162,7 +162,7 @@ def _run(options: argparse.Namespace) -> int:
         raise BenchError(f"cannot write {options.output}: it is not a file; name one in a folder")
 
     progress = Progress()
-    driver = Driver(select(options.suite), targets, settings)
+    driver = Driver(select(options.suite, quick=options.quick), targets, settings)
     try:
         sound = driver.run(options.output, baseline.label, progress)
     finally:

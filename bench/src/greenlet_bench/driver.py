@@ -7,7 +7,9 @@ space is laid out anew in each process by the kernel.
 
 A process writes down what it starts and what it has measured. If it dies, the benchmark that it
 had started is a CRASH (or a TIMEOUT, if it had to be killed), and another process measures those
-after it. What failed once for an implementation is not tried again in the same run.
+after it. A process also ends with the first benchmark that fails, since what that leaves behind
+could disturb or crash the next. What failed once for an implementation is not tried again in the
+same run.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from typing import Any, TextIO
 from greenlet_bench import __version__, machine
 from greenlet_bench.catalogue import Benchmark, suite_title
 from greenlet_bench.errors import BenchError, ImplementationError
-from greenlet_bench.results import CRASH, OK, SCHEMA, TIMEOUT, Sample
+from greenlet_bench.results import CRASH, FAIL, OK, SCHEMA, TIMEOUT, Sample
 
 SUITES_FOLDER = Path(__file__).parent / "suites"
 
@@ -219,7 +221,7 @@ class Driver:
         }
         file.write(json.dumps(header) + "\n")
         for benchmark in self._benchmarks:
-            described = {**asdict(benchmark), "suite_title": suite_title(benchmark.suite)}
+            described = {**benchmark.record(), "suite_title": suite_title(benchmark.suite)}
             file.write(json.dumps({"kind": "benchmark", **described}) + "\n")
 
     def _measure(self, file: TextIO, progress: Callable[[Step, int, int], None]) -> int:
@@ -256,7 +258,8 @@ class Driver:
                 timing = {k: v for k, v in record.items() if k != "kind"}
                 timing.setdefault("outcome", OK)
                 yield Sample(implementation=label, pair=step.pair, hash_seed=seed, **timing)
-            if left:
+            failed = any(r["kind"] == "failure" and r["outcome"] == FAIL for r in records)
+            if left and not failed:
                 # Whatever it had started last without finishing is to blame; if it died before
                 # it started anything, so would the next process.
                 begun = [r["benchmark"] for r in records if r["benchmark"] in left][-1:]
@@ -274,7 +277,7 @@ class Driver:
         with tempfile.TemporaryDirectory(prefix="greenlet-bench-") as folder:
             record = Path(folder) / "record.jsonl"
             command = [
-                *(sys.executable, "-m", "pytest", "-q"),
+                *(sys.executable, "-m", "pytest", "-q", "--exitfirst"),
                 *("-c", str(SUITES_FOLDER / "pytest.ini"), "--rootdir", str(SUITES_FOLDER)),
                 *("-p", "no:cacheprovider", "-p", "pytest_benchmark.plugin"),
                 f"--greenlet-impl={target.module}",

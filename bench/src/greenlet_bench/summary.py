@@ -37,6 +37,10 @@ class Row:
     """By label, in the order of the header."""
     ratios: dict[str, Ratio]
     """By label, of those that were measured beside the baseline; the baseline has none."""
+    series: str | None = None
+    size: int | None = None
+    axis: str | None = None
+    """The series that it is a point of, where on it, and what the size counts."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,9 @@ def summarise(results: Results) -> list[Group]:
             benchmark["headline"],
             cells,
             ratios,
+            benchmark["series"],
+            benchmark["size"],
+            benchmark["axis"],
         )
         suite = benchmark["suite"]
         if suite not in groups:

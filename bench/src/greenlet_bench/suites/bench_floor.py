@@ -44,7 +44,7 @@ def bench_c_call(measure: Any) -> None:
     measure(lambda: Workload(body, _ran_out), floor=True)
 
 
-@benchmark("generator.send", unit="ns per send and yield")
+@benchmark("generator.send", unit="ns per send and yield", headline=True)
 def bench_generator_send(measure: Any) -> None:
     visits = endless()
 

@@ -16,6 +16,7 @@ from greenlet_bench.catalogue import benchmark
 from greenlet_bench.harness import LOOPS, Implementation, Workload, advances, endless
 
 ROUND_TRIP = "ns per round trip (two switches)"
+RING = "ring.cyclic"
 
 
 def _python_depth() -> int:
@@ -70,7 +71,7 @@ def bench_round_trip(measure: Any, impl: Implementation) -> None:
     _round_trips(measure, impl, None, depth=1)
 
 
-@benchmark("round trip, 200 Python frames deep", unit=ROUND_TRIP)
+@benchmark("round trip, 200 Python frames deep", unit=ROUND_TRIP, headline=True)
 def bench_python_200(measure: Any, impl: Implementation) -> None:
     def descend(exchange: Callable[[], None], depth: int = 199) -> None:
         if depth > 1:
@@ -81,7 +82,7 @@ def bench_python_200(measure: Any, impl: Implementation) -> None:
     _round_trips(measure, impl, descend, depth=200)
 
 
-@benchmark("round trip, 50 nested C calls deep", unit=ROUND_TRIP)
+@benchmark("round trip, 50 nested C calls deep", unit=ROUND_TRIP, headline=True)
 def bench_c_50(measure: Any, impl: Implementation) -> None:
     # reduce() is C and calls back into Python, so that every level is a real C stack frame: a
     # call from Python to Python would not be one, from CPython 3.11 on.
@@ -136,16 +137,42 @@ def _ring(measure: Any, impl: Implementation, size: int) -> None:
     measure(prepare, operations=laps * (size + 1))
 
 
-@benchmark("ring of 10", unit="ns per switch")
+@benchmark("ring of 10", unit="ns per switch", series=RING, axis="greenlets", size=10)
 def bench_ring_10(measure: Any, impl: Implementation) -> None:
     _ring(measure, impl, 10)
 
 
-@benchmark("ring of 1,000", unit="ns per switch")
+@benchmark(
+    "ring of 1,000",
+    unit="ns per switch",
+    headline=True,
+    series=RING,
+    axis="greenlets",
+    size=1_000,
+)
 def bench_ring_1000(measure: Any, impl: Implementation) -> None:
     _ring(measure, impl, 1_000)
 
 
-@benchmark("ring of 10,000", unit="ns per switch", headline=True)
+@benchmark(
+    "ring of 10,000",
+    unit="ns per switch",
+    headline=True,
+    series=RING,
+    axis="greenlets",
+    size=10_000,
+)
 def bench_ring_10000(measure: Any, impl: Implementation) -> None:
     _ring(measure, impl, 10_000)
+
+
+@benchmark(
+    "ring of {size:,}",
+    unit="ns per switch",
+    series=RING,
+    axis="greenlets",
+    sizes=(2, 100, 100_000),
+    quick_sizes=(2, 100),
+)
+def bench_ring(measure: Any, impl: Implementation, size: int) -> None:
+    _ring(measure, impl, size)

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from greenlet_bench.catalogue import Benchmark
+from greenlet_bench.catalogue import Benchmark, described
 from greenlet_bench.harness import (
     LOOPS,
     Floor,
@@ -83,10 +83,17 @@ def impl(pytestconfig: pytest.Config) -> Implementation:
     return module
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    sizes = [size for size in described(metafunc.function) if size is not None]
+    if sizes:
+        metafunc.parametrize("size", sizes, ids=map(str, sizes))
+
+
 def _described(item: pytest.Item) -> Benchmark:
-    described = getattr(item, "function").benchmark  # noqa: B009
-    assert isinstance(described, Benchmark)
-    return described
+    assert isinstance(item, pytest.Function)
+    callspec = getattr(item, "callspec", None)
+    size: int | None = callspec.params["size"] if callspec else None
+    return described(item.function)[size]
 
 
 def _record(config: pytest.Config, **fields: object) -> None:
