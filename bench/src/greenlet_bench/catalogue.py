@@ -24,7 +24,13 @@ from greenlet_bench.errors import BenchError
 SUITES = ("floor", "switch", "args", "throw", "create", "life", "getcurrent", "cold", "memory")
 """The suites in the order in which they run and are shown."""
 
+LARGE = 10_000
+"""Above this size, a benchmark gets a process of its own: what it leaves would disturb others."""
+
 PREFIX = "bench_"
+PROGRAMS: tuple[str, ...] = ()
+"""The suites that measure libraries which use greenlets."""
+
 FLOOR = "floor"
 """The suite that does not use the implementation: what the machine and the interpreter cost."""
 
@@ -50,6 +56,9 @@ class Benchmark:
     """What the size counts, such as `greenlets`."""
     quick: bool = True
     """Whether a quick run measures it unless it is asked for by name."""
+    alone: bool = False
+    """Whether it needs a process of its own, because it must start from a fresh one or leaves much
+    behind."""
 
     @property
     def family(self) -> str:
@@ -58,7 +67,9 @@ class Benchmark:
 
     def record(self) -> dict[str, Any]:
         """What the result file says about it."""
-        return {name: value for name, value in asdict(self).items() if name != "quick"}
+        facts = asdict(self)
+        del facts["quick"], facts["alone"]  # how it is run, not what it is
+        return facts
 
     @property
     def node(self) -> str:
@@ -76,32 +87,39 @@ def benchmark(
     size: int | None = None,
     sizes: Sequence[int] = (),
     quick_sizes: Sequence[int] | None = None,
+    quick: bool = True,
+    alone: bool = False,
 ) -> Callable[[Function], Function]:
     """Mark a function of a suite as a benchmark, or as one for each of `sizes`.
 
     A function with `sizes` has a parameter `size`, and its title may name it: `ring of {size:,}`.
     A quick run leaves out the sizes that are not in `quick_sizes`. One with a single `size` has
-    no such parameter: it is a point of the series under an id of its own.
+    no such parameter: it is a point of the series under an id of its own. `quick=False` leaves it
+    out of a quick run. With `alone` it gets a process of its own, as does every size above `LARGE`.
     """
     if (series is None) != (axis is None) or (series is None) != (size is None and not sizes):
         raise ValueError(f"{title!r}: a series, its axis and a size belong together")
     if size is not None and sizes:
         raise ValueError(f"{title!r} has one size or several, not both")
-    quick = sizes if quick_sizes is None else quick_sizes
-    if not set(quick) <= set(sizes):
+    if quick_sizes is None:
+        quick_sizes = sizes if quick else ()
+    if not set(quick_sizes) <= set(sizes):
         raise ValueError(f"{title!r}: quick_sizes are some of sizes")
 
     def mark(function: Function) -> Function:
         suite = function.__module__.rpartition(".")[2].removeprefix(PREFIX)
         id_ = f"{suite}.{function.__name__.removeprefix(PREFIX)}"
-        plain = Benchmark(id_, suite, title, unit, headline, series, size, axis)
+        plain = Benchmark(
+            id_, suite, title, unit, headline, series, size, axis, quick=quick, alone=alone
+        )
         family = {
             one: replace(
                 plain,
                 id=f"{id_}[{one}]",
                 title=title.format(size=one),
                 size=one,
-                quick=one in quick,
+                quick=one in quick_sizes,
+                alone=alone or one > LARGE,
             )
             for one in sizes
         }

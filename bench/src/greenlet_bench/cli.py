@@ -161,8 +161,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.output.exists() and not options.output.is_file():
         raise BenchError(f"cannot write {options.output}: it is not a file; name one in a folder")
 
-    progress = Progress()
     driver = Driver(select(options.suite, quick=options.quick), targets, settings)
+    progress = Progress(driver.steps)
     try:
         sound = driver.run(options.output, baseline.label, progress)
     finally:

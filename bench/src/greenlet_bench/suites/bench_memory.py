@@ -11,7 +11,12 @@ from greenlet_bench.catalogue import benchmark
 from greenlet_bench.harness import Implementation, Workload
 
 
-@benchmark("a suspended greenlet, page tables included", unit="bytes per greenlet", headline=True)
+@benchmark(
+    "a suspended greenlet, page tables included",
+    unit="bytes per greenlet",
+    headline=True,
+    alone=True,
+)
 def bench_suspended(measure_memory: Any, impl: Implementation) -> None:
     def prepare(population: int) -> Workload:
         back = impl.getcurrent().switch
