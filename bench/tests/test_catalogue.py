@@ -37,7 +37,7 @@ def test_the_example_of_the_readme_is_a_real_benchmark() -> None:
 def test_selecting_by_suite_id_and_pattern() -> None:
     assert {b.suite for b in select(["switch"])} == {"switch"}
     assert [b.id for b in select(["args.one"])] == ["args.one"]
-    assert {b.id for b in select(["*.round_trip"])} == {"switch.round_trip", "throw.round_trip"}
+    assert {b.id for b in select(["t*.round_trip"])} >= {"throw.round_trip", "trace.round_trip"}
     assert select([]) == catalogue()
 
 

@@ -21,7 +21,24 @@ from typing import Any, TypeVar
 
 from greenlet_bench.errors import BenchError
 
-SUITES = ("floor", "switch", "args", "throw", "create", "life", "getcurrent", "cold", "memory")
+SUITES = (
+    "floor",
+    "switch",
+    "depth",
+    "args",
+    "throw",
+    "create",
+    "life",
+    "kill",
+    "churn",
+    "getcurrent",
+    "context",
+    "trace",
+    "threads",
+    "collection",
+    "cold",
+    "memory",
+)
 """The suites in the order in which they run and are shown."""
 
 LARGE = 10_000

@@ -33,7 +33,7 @@ from typing import Any, TextIO
 from greenlet_bench import __version__, machine
 from greenlet_bench.catalogue import PROGRAMS, Benchmark, suite_title
 from greenlet_bench.errors import BenchError, ImplementationError
-from greenlet_bench.results import CRASH, FAIL, OK, SCHEMA, TIMEOUT, Sample
+from greenlet_bench.results import CRASH, FAIL, OK, SCHEMA, TIMEOUT, UNSUPPORTED, Sample
 
 SUITES_FOLDER = Path(__file__).parent / "suites"
 
@@ -78,7 +78,7 @@ class Settings:
     seconds: float
     """Seconds to time each benchmark in each process."""
     population: int
-    """Greenlets in the suites cold and memory."""
+    """Greenlets where there are to be many: cold starts, memory, collections."""
     timeout: float
     """Seconds until a process is killed."""
     cpu: int | None
@@ -208,6 +208,7 @@ class Driver:
             schedule(batches(benchmarks, quick=settings.quick), targets, settings.rounds)
         )
         self._broken: set[tuple[str, str]] = set()
+        self._sound = True
 
     def run(self, output: Path, baseline: str, progress: Callable[[Step, int, int], None]) -> bool:
         """Measure everything into `output`; True if nothing crashed or failed.
@@ -230,7 +231,7 @@ class Driver:
         finally:
             with suppress(OSError):  # such as a folder of that name, which was refused above
                 partial.unlink()
-        return not self._broken
+        return self._sound
 
     def _write_head(
         self, file: TextIO, implementations: list[dict[str, Any]], baseline: str
@@ -260,6 +261,7 @@ class Driver:
             for sample in self._run_step(step, seeds[step.pair]):
                 if sample.outcome != OK:
                     self._broken.add((step.target.label, sample.benchmark))
+                    self._sound &= sample.outcome == UNSUPPORTED
                 file.write(sample.line() + "\n")
                 count += 1
             file.flush()

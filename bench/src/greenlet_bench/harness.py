@@ -67,17 +67,17 @@ class Workload:
     """Anything else to end, such as a thread."""
 
 
-def endless() -> repeat[None]:
+def endless() -> repeat[Any]:
     """A loop that never ends and that knows how many turns it has made; see `turns`."""
     return repeat(None, sys.maxsize)
 
 
-def turns(loop: repeat[None]) -> int:
+def turns(loop: repeat[Any]) -> int:
     """How many turns an `endless` loop has made."""
     return sys.maxsize - length_hint(loop)
 
 
-def advances(loop: repeat[None], by: int) -> Callable[[object], None]:
+def advances(loop: repeat[Any], by: int) -> Callable[[object], None]:
     """A check that an `endless` loop makes exactly `by` turns a round."""
     last = turns(loop)
 

@@ -42,7 +42,7 @@ FAIL = "FAIL"
 CRASH = "CRASH"
 TIMEOUT = "TIMEOUT"
 UNSUPPORTED = "UNSUPPORTED"
-"""The machine cannot measure it."""
+"""It cannot be measured here; the message says what it takes. No fault of the implementation."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--bench-population",
         type=int,
         default=100_000,
-        help="greenlets in the suites cold and memory",
+        help="greenlets where there are to be many, as for cold starts",
     )
     group.addoption("--bench-cpu", type=int, help="CPU to stay on (default: any)")
 
@@ -115,15 +115,25 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.outcome != "passed":
-        outcome = "UNSUPPORTED" if report.outcome == "skipped" else "FAIL"
+        outcome, message = "FAIL", report.longreprtext
+        if report.outcome == "skipped":
+            assert isinstance(report.longrepr, tuple)  # file, line, reason
+            outcome, message = "UNSUPPORTED", report.longrepr[2].removeprefix("Skipped: ")
         _record(
             item.config,
             kind="failure",
             benchmark=_described(item).id,
             outcome=outcome,
-            message=report.longreprtext,
+            message=message,
         )
     return report
+
+
+@pytest.fixture
+def population(pytestconfig: pytest.Config) -> int:
+    """How many greenlets are many."""
+    number: int = pytestconfig.getoption("--bench-population")
+    return number
 
 
 class Measure(Protocol):
