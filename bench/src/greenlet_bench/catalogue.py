@@ -36,6 +36,7 @@ SUITES = (
     "trace",
     "threads",
     "collection",
+    "startup",
     "cold",
     "memory",
 )

@@ -85,7 +85,10 @@ def _parser() -> argparse.ArgumentParser:
         " an interval needs three",
     )
     run.add_argument(
-        "--timeout", type=float, metavar="SECONDS", help="when a process is killed (default: 120)"
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help=f"when a process is killed (default: {FULL.timeout:g})",
     )
     run.add_argument(
         "--output",

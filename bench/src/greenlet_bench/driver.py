@@ -40,6 +40,9 @@ SUITES_FOLDER = Path(__file__).parent / "suites"
 ALONE_ROUNDS = 3
 """The most rounds for a benchmark that has processes of its own: they are slow and hardly vary."""
 
+HUGE = 100_000
+"""Above this size, one round is all that a benchmark gets: a process takes up to a minute."""
+
 _ANSWER = "greenlet-bench probe: "
 """Marks the probe's answer among whatever else a module prints."""
 
@@ -87,7 +90,7 @@ class Settings:
     """Whether most suites share one process."""
 
 
-FULL = Settings(rounds=8, seconds=0.05, population=100_000, timeout=120, cpu=None)
+FULL = Settings(rounds=8, seconds=0.05, population=100_000, timeout=240, cpu=None)
 QUICK = Settings(rounds=3, seconds=0.01, population=100_000, timeout=60, cpu=None, quick=True)
 
 
@@ -97,7 +100,8 @@ class Batch:
 
     name: str
     benchmarks: tuple[Benchmark, ...]
-    alone: bool = False
+    most_rounds: int | None = None
+    """The most rounds of it in one run."""
 
 
 @dataclass(frozen=True)
@@ -119,14 +123,20 @@ def batches(benchmarks: Sequence[Benchmark], *, quick: bool) -> list[Batch]:
         shared = quick and benchmark.suite not in PROGRAMS
         name = benchmark.id if benchmark.alone else "all suites" if shared else benchmark.suite
         found.setdefault(name, []).append(benchmark)
-    return [Batch(name, tuple(some), alone=some[0].alone) for name, some in found.items()]
+    return [Batch(name, tuple(some), _most_rounds(some[0])) for name, some in found.items()]
+
+
+def _most_rounds(first: Benchmark) -> int | None:
+    if not first.alone:
+        return None
+    return 1 if (first.size or 0) > HUGE else ALONE_ROUNDS
 
 
 def schedule(some: Sequence[Batch], targets: Sequence[Target], rounds: int) -> Iterator[Step]:
     """The order of the processes: in each round, each batch as A B B A."""
     for number in range(rounds):
         for batch in some:
-            if number < ALONE_ROUNDS or not batch.alone:
+            if number < (batch.most_rounds or rounds):
                 for target in targets:
                     yield Step(batch, target, 2 * number)
                 for target in reversed(targets):
