@@ -21,6 +21,9 @@ from typing import Any, TypeVar
 
 from greenlet_bench.errors import BenchError
 
+PROGRAMS = ("gevent", "sqlalchemy", "eventlet")
+"""The suites that measure libraries which use greenlets, if they are installed."""
+
 SUITES = (
     "floor",
     "switch",
@@ -39,6 +42,7 @@ SUITES = (
     "startup",
     "cold",
     "memory",
+    *PROGRAMS,
 )
 """The suites in the order in which they run and are shown."""
 
@@ -46,9 +50,6 @@ LARGE = 10_000
 """Above this size, a benchmark gets a process of its own: what it leaves would disturb others."""
 
 PREFIX = "bench_"
-PROGRAMS: tuple[str, ...] = ()
-"""The suites that measure libraries which use greenlets."""
-
 FLOOR = "floor"
 """The suite that does not use the implementation: what the machine and the interpreter cost."""
 

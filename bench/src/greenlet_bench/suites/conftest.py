@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from greenlet_bench.alias import CannotStandInError, stand_in
 from greenlet_bench.catalogue import Benchmark, described
 from greenlet_bench.harness import (
     LOOPS,
@@ -142,6 +143,29 @@ def population(pytestconfig: pytest.Config) -> int:
     """How many greenlets are many."""
     number: int = pytestconfig.getoption("--bench-population")
     return number
+
+
+@pytest.fixture
+def library(impl: Implementation) -> Callable[..., Any]:
+    """Import a library that uses greenlets; those will be of the module under test.
+
+    The benchmark is skipped if the library is not installed, or if the module cannot stand in for
+    greenlet; see alias.py.
+    """
+
+    def load(name: str, *, c_api: bool = False) -> Any:
+        try:
+            stand_in(impl, c_api=c_api)
+            return importlib.import_module(name)
+        except CannotStandInError as error:
+            pytest.skip(str(error))
+        except ModuleNotFoundError as error:
+            package = name.partition(".")[0]
+            if error.name != package:
+                raise
+            pytest.skip(f"{package} is not installed; pip install 'greenlet-bench[programs]'")
+
+    return load
 
 
 class Measure(Protocol):
