@@ -80,23 +80,52 @@ def conformance_lines(
 
 BENCHMARKS = [
     ("floor.empty_loop", "floor", "Floor", "an empty loop", "ns per turn", False),
+    ("floor.c_call", "floor", "Floor", "a C function", "ns per call", False),
     ("switch.round_trip", "switch", "Switching", "round trip", "ns per round trip", True),
     ("switch.ring_10", "switch", "Switching", "ring of 10", "ns per switch", False),
+    ("switch.ring[1000]", "switch", "Switching", "ring of 1,000", "ns per switch", False),
+    ("switch.ring[1000000]", "switch", "Switching", "ring of 1,000,000", "ns per switch", False),
     ("memory.suspended", "memory", "Memory", "a suspended greenlet", "bytes per greenlet", True),
+    ("memory.frames[1]", "memory", "Memory", "1 frame deep", "bytes per greenlet", False),
+    ("memory.frames[100]", "memory", "Memory", "100 frames deep", "bytes per greenlet", False),
 ]
+
+SERIES = {
+    "switch.ring_10": ("ring.cyclic", 10, "greenlets"),
+    "switch.ring[1000]": ("ring.cyclic", 1_000, "greenlets"),
+    "switch.ring[1000000]": ("ring.cyclic", 1_000_000, "greenlets"),
+    "memory.frames[1]": ("memory.frames", 1, "frames"),
+    "memory.frames[100]": ("memory.frames", 100, "frames"),
+}
+"""Which are points of a series: its id, the size, what the size counts."""
+
+COST = {"switch.ring[1000]": 40_000.0, "switch.ring[1000000]": 4e7, "memory.frames[100]": 4e4}
+"""What a benchmark costs with `greenlet`, if not 400. The ring's cost is linear in its size."""
 
 SPEEDUP = {
     "floor.empty_loop": 1.0,
+    "floor.c_call": 1.0,
     "switch.round_trip": 8.0,
     "switch.ring_10": 2.0,
+    "switch.ring[1000]": 200.0,
+    "switch.ring[1000000]": 2e5,
     "memory.suspended": 0.5,
+    "memory.frames[1]": 0.5,
+    "memory.frames[100]": 1.0,
 }
 
 
-def bench_lines(crashed: str | None = None, pairs: int = 8) -> list[str]:
+def bench_lines(
+    crashed: str | None = None,
+    pairs: int = 8,
+    *,
+    python: str = "3.13.0",
+    label: str = "fast",
+    instructions: bool = False,
+) -> list[str]:
     """A result in which `fast` is `SPEEDUP` times as fast as `greenlet`, give or take 2%.
 
-    `crashed` is a benchmark that crashes in `fast`.
+    `crashed` is a benchmark that crashes in `fast`, and `label` is what `fast` is called.
     """
     records: list[dict[str, Any]] = [
         {
@@ -117,7 +146,7 @@ def bench_lines(crashed: str | None = None, pairs: int = 8) -> list[str]:
             },
             "python": {
                 "implementation": "CPython",
-                "version": "3.13.0",
+                "version": python,
                 "build": "main",
                 "compiler": "GCC 12",
                 "cflags": "-DNDEBUG -O3",
@@ -135,12 +164,13 @@ def bench_lines(crashed: str | None = None, pairs: int = 8) -> list[str]:
             },
             "baseline": "greenlet",
             "implementations": [
-                {"label": "fast", "module": "fast", "version": "0.1"},
+                {"label": label, "module": "fast", "version": "0.1"},
                 {"label": "greenlet", "module": "greenlet", "version": "3.5.6"},
             ],
         }
     ]
     for id_, suite, suite_title, title, unit, headline in BENCHMARKS:
+        series, size, axis = SERIES.get(id_, (None, None, None))
         records.append(
             {
                 "kind": "benchmark",
@@ -150,25 +180,26 @@ def bench_lines(crashed: str | None = None, pairs: int = 8) -> list[str]:
                 "title": title,
                 "unit": unit,
                 "headline": headline,
-                "series": None,
-                "size": None,
-                "axis": None,
+                "series": series,
+                "size": size,
+                "axis": axis,
             }
         )
     samples = []
     for id_, *_ in BENCHMARKS:
-        for label in ("fast", "greenlet"):
+        for name in (label, "greenlet"):
             for pair in range(pairs):
-                base = 400.0 * (1 + 0.02 * (pair % 3 - 1) * (label == "fast"))
-                value = base / SPEEDUP[id_] if label == "fast" else base
-                dead = id_ == crashed and label == "fast"
+                fast = name == label
+                base = COST.get(id_, 400.0) * (1 + 0.02 * (pair % 3 - 1) * fast)
+                value = base / SPEEDUP[id_] if fast else base
+                dead = id_ == crashed and fast
                 if dead and pair:
                     continue
                 samples.append(
                     {
                         "kind": "sample",
                         "benchmark": id_,
-                        "implementation": label,
+                        "implementation": name,
                         "pair": pair,
                         "hash_seed": pair + 1,
                         "outcome": "CRASH" if dead else "OK",
@@ -179,6 +210,17 @@ def bench_lines(crashed: str | None = None, pairs: int = 8) -> list[str]:
                     }
                 )
     records += samples
+    if instructions:
+        for number, (id_, *_) in enumerate(BENCHMARKS):
+            for name in (label, "greenlet"):
+                records.append(
+                    {
+                        "kind": "instructions",
+                        "benchmark": id_,
+                        "implementation": name,
+                        "per_operation": 100.0 + number + 50 * (name == "greenlet"),
+                    }
+                )
     records.append({"kind": "footer", "samples": len(samples), "seconds": 12.5})
     return [json.dumps(record) for record in records]
 

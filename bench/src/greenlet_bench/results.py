@@ -8,6 +8,8 @@
     {"kind": "sample", "benchmark": ID, "implementation": LABEL, "pair": 0, "hash_seed": ...,
      "outcome": "OK", "operations": ..., "values": [...], "dropped": [...], "message": ""}
                                                   one a benchmark, implementation and process
+    {"kind": "instructions", "benchmark": ID, "implementation": LABEL, "per_operation": ...}
+                                                  if instructions were counted
     {"kind": "footer", "samples": N, "seconds": ...}
 
 Values are per operation, in the benchmark's unit. Raw values only: means, ratios and intervals are
@@ -71,6 +73,7 @@ class Results:
     benchmarks: list[dict[str, Any]]
     samples: list[Sample]
     footer: dict[str, Any]
+    instructions: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def labels(self) -> list[str]:
@@ -143,6 +146,7 @@ def read(path: Path) -> Results:
             benchmarks=[record for record in objects if record["kind"] == "benchmark"],
             samples=samples,
             footer=objects[-1],
+            instructions=[record for record in objects if record["kind"] == "instructions"],
         )
         known = {record["id"] for record in results.benchmarks}
         for record in results.benchmarks:

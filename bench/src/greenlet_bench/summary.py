@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from greenlet_bench.catalogue import FLOOR
@@ -23,6 +23,8 @@ class Cell:
     processes: int = 0
     outliers: int = 0
     """How many processes have a minimum that is an outlier among the others. They count."""
+    minima: dict[int, float] = field(default_factory=dict)
+    """The least value of each process, by the number of its pair."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,15 @@ def _cell(samples: list[Sample]) -> Cell:
         return Cell(bad[0].outcome, bad[0].message)
     if not samples:
         return Cell("NOT RUN")
-    minima = [min(sample.values) for sample in samples]
+    by_pair = {sample.pair: min(sample.values) for sample in samples}
+    minima = list(by_pair.values())
     return Cell(
         OK,
         minimum=min(minima),
         typical=median(median(sample.values) for sample in samples),
         processes=len(samples),
         outliers=len(outliers(minima)),
+        minima=by_pair,
     )
 
 
