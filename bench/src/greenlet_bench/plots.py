@@ -3,8 +3,8 @@
 A plot is built as an XML tree, so that it is well formed and names in it are escaped whatever they
 hold. It has no colours of its own: what belongs to an implementation has the class `s0`, `s1`, ...
 of its slot, and `templates/style.css` gives each slot a colour for light and for dark. A slot has a
-shape too, for those who do not see the colour. All lengths are in the units of the view box, which is
-about as wide as a phone, so that texts keep their size where it matters.
+shape too, for those who do not see the colour. All lengths are in the units of the view box, which
+is about as wide as a phone, so that texts keep their size where it matters.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """The report: one HTML page that opens offline, the same in Markdown, and the inputs beside them.
 
-Every figure comes from the inputs. This module reads them and shapes what the templates show;
+Every figure comes from the inputs. This module reads them, renders the templates and writes the
+files; `views.py` shapes what the templates show of benchmarks, `matrix.py` what of conformance, and
 `templates/` decides how it looks. Everything is read and rendered before anything is written.
 """
 
 from __future__ import annotations
 
-import math
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -18,12 +18,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from greenlet_bench import conformance, results, table
-from greenlet_bench.conformance import Clause, Run, TestResult
+from greenlet_bench import conformance, figures, matrix, plots, results, table, views
 from greenlet_bench.errors import BenchError, InputError
-from greenlet_bench.results import Results
-from greenlet_bench.stats import Ratio
-from greenlet_bench.summary import Group, Row, summarise
 
 
 @dataclass(frozen=True)
@@ -33,214 +29,6 @@ class Written:
     page: Path
     markdown: Path
     warnings: list[str]
-
-
-# --- the matrix of clauses -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class MatrixCell:
-    """One clause of one run."""
-
-    outcome: str
-    results: list[TestResult]
-
-
-@dataclass(frozen=True)
-class MatrixRow:
-    """One clause."""
-
-    clause: Clause
-    cells: list[MatrixCell]
-
-    @property
-    def plain(self) -> bool:
-        """Whether every run keeps it."""
-        return all(cell.outcome == "PASS" for cell in self.cells)
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """A chapter of the specification."""
-
-    id: str
-    title: str
-    rows: list[MatrixRow]
-
-    def kept(self, column: int) -> str:
-        """Such as `7/8`: the clauses kept of those selected."""
-        outcomes = [row.cells[column].outcome for row in self.rows]
-        selected = [outcome for outcome in outcomes if outcome != conformance.NOT_SELECTED]
-        return f"{selected.count('PASS')}/{len(selected)}"
-
-
-@dataclass(frozen=True)
-class Column:
-    """One conformance run."""
-
-    label: str
-    run: Run
-
-    @property
-    def selected(self) -> int:
-        return len(self.run.clauses)
-
-    @property
-    def kept(self) -> int:
-        return self.run.counts()["PASS"]
-
-    @property
-    def others(self) -> str:
-        """The clauses that are not a pass, such as `1 XFAIL, 2 CRASH`."""
-        counts = self.run.counts()
-        order = (*conformance.WORST_FIRST, conformance.NOT_RUN, conformance.TRUNCATED)
-        return ", ".join(f"{counts[o]} {o}" for o in order if o != "PASS" and counts[o])
-
-
-def matrix(runs: Sequence[Run]) -> list[Chapter]:
-    """All clauses of all runs, by chapter, in the order in which they first appear."""
-    clauses: dict[str, Clause] = {}
-    for run in runs:
-        for clause in run.clauses.values():
-            clauses.setdefault(clause.id, clause)
-    chapters: dict[str, Chapter] = {}
-    for clause in clauses.values():
-        chapter = chapters.setdefault(
-            clause.chapter, Chapter(clause.chapter, clause.chapter_title or clause.chapter, [])
-        )
-        cells = [MatrixCell(run.outcome(clause.id), run.of(clause.id)) for run in runs]
-        chapter.rows.append(MatrixRow(clause, cells))
-    return list(chapters.values())
-
-
-# --- the benchmarks ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A ratio as percentages of a logarithmic axis."""
-
-    start: float
-    width: float
-    low: float | None
-    reach: float | None
-    """The interval's start and width."""
-    kind: str
-    """`better`, `worse` or `unclear`."""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """The logarithmic axis that all ratio bars of a table share."""
-
-    least: float
-    most: float
-
-    def position(self, ratio: float) -> float:
-        """0 at the left end, 100 at the right end."""
-        span = math.log(self.most / self.least)
-        return 100 * min(max(math.log(ratio / self.least) / span, 0), 1)
-
-    @property
-    def ticks(self) -> list[tuple[str, float]]:
-        """Round ratios, as many as there is room for."""
-        span = self.most / self.least
-        steps: tuple[float, ...] = (1,)
-        if span <= 2:
-            steps = (1, 1.1, 1.25, 1.5, 8, 9)
-        elif span <= 40:
-            steps = (1, 2, 5)
-        elif span <= 1000:
-            steps = (1, 3)
-        powers = range(math.floor(math.log10(self.least)), math.ceil(math.log10(self.most)) + 1)
-        marks = [step * 10.0**power for power in powers for step in steps]
-        return [
-            (f"{mark:g}x", self.position(mark)) for mark in marks if self.least <= mark <= self.most
-        ]
-
-    def bar(self, ratio: Ratio) -> Bar:
-        ends = sorted((self.position(1), self.position(ratio.value)))
-        low = reach = None
-        if ratio.low is not None and ratio.high is not None:
-            low = self.position(ratio.low)
-            reach = self.position(ratio.high) - low
-        kind = table.verdict(ratio) if ratio.significant else "unclear"
-        return Bar(ends[0], ends[1] - ends[0], low, reach, kind)
-
-
-def axis_for(groups: Sequence[Group]) -> Axis:
-    """An axis that holds every ratio and interval, and 0.8 to 1.25 at least."""
-    values = [0.8, 1.25]
-    for group in groups:
-        for ratios in (group.ratios, *(row.ratios for row in group.rows)):
-            for ratio in ratios.values():
-                values += [v for v in (ratio.value, ratio.low, ratio.high) if v is not None]
-    return Axis(min(values) / 1.05, max(values) * 1.05)
-
-
-@dataclass(frozen=True)
-class Bench:
-    """One benchmark result file."""
-
-    path: Path
-    results: Results
-    groups: list[Group]
-    axis: Axis
-
-    @property
-    def others(self) -> list[str]:
-        """Labels of what is compared to the baseline."""
-        return [label for label in self.results.labels if label != self.results.baseline]
-
-    @property
-    def headlines(self) -> list[Row]:
-        return [row for group in self.groups for row in group.rows if row.headline]
-
-    def name(self, label: str) -> str:
-        """Label and version."""
-        for found in self.results.header["implementations"]:
-            if found["label"] == label:
-                version = found["version"] or ""
-                module = found["module"]
-                shown = label if label == module else f"{label} ({module})"
-                return f"{shown} {version}".strip()
-        raise KeyError(label)
-
-    @property
-    def python(self) -> str:
-        python = self.results.header["python"]
-        return f"{python['implementation']} {python['version']}"
-
-    @property
-    def facts(self) -> list[tuple[str, str]]:
-        """What is known about where and how it was measured."""
-        header = self.results.header
-        machine, python, settings = header["machine"], header["python"], header["settings"]
-        memory = machine["memory_bytes"]
-        cpu = settings["cpu"]
-        facts = [
-            ("Measured", f"{header['started']}, in {self.results.footer['seconds']:.0f} s"),
-            ("CPU", f"{machine['cpu']} ({machine['cpus']} CPUs, {machine['machine']})"),
-            ("Pinned to", "no CPU" if cpu is None else f"CPU {cpu}"),
-            ("Frequency governor", machine["governor"]),
-            ("Memory", memory and f"{memory / 2**30:.1f} GiB"),
-            ("Transparent huge pages", machine["transparent_hugepage"]),
-            ("Kernel", f"{machine['system']} {machine['kernel']}"),
-            ("Python", f"{self.python} ({python['build']})"),
-            ("Compiler", python["compiler"]),
-            ("Compiler flags", python["cflags"]),
-            ("Python built with", " ".join(python["lto_pgo"]) or "neither LTO nor PGO options"),
-            ("Implementations", ", ".join(self.name(label) for label in self.results.labels)),
-            ("Commit", header["commit"]),
-            (
-                "Amount",
-                f"{settings['rounds']} rounds of A B B A, {settings['seconds']:g} s for each"
-                f" benchmark in each process, {settings['population']:,} greenlets for cold"
-                " starts and memory",
-            ),
-            ("Tool", header["tool"]),
-        ]
-        return [(name, str(value)) for name, value in facts if value]
 
 
 # --- rendering and writing -----------------------------------------------------------------------
@@ -276,6 +64,8 @@ def _environment(*, html: bool) -> Environment:
         "caveat": table.caveat,
         "comparison": table.comparison,
         "measured": table.cell_text,
+        "times": table.times,
+        "swatch": plots.swatch,
         "slug": lambda text: "".join(c if c.isalnum() else "-" for c in str(text).lower()),
     }
     environment.tests["weblink"] = lambda text: str(text).startswith(("https://", "http://"))
@@ -304,15 +94,13 @@ def write(bench: Sequence[Path], conformance_runs: Sequence[Path], output_dir: P
     for path in dict.fromkeys(bench):
         found = results.read(path)
         try:
-            groups = summarise(found)
-            made = Bench(path, found, groups, axis_for(groups))
-            _ = made.facts
+            benches.append(views.bench_of(path, found))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} is not a benchmark result: {error}") from None
-        benches.append(made)
+    benches = views.told_apart(benches)
     runs = [conformance.read(path) for path in dict.fromkeys(conformance_runs)]
     columns = [
-        Column(label, run) for label, run in zip(conformance.labels(runs), runs, strict=True)
+        matrix.Column(label, run) for label, run in zip(conformance.labels(runs), runs, strict=True)
     ]
     warnings = [
         f"{column.run.path} is cut short ({column.label}): it has no footer, so it is not a pass"
@@ -320,10 +108,16 @@ def write(bench: Sequence[Path], conformance_runs: Sequence[Path], output_dir: P
         if column.run.truncated
     ]
     copies = _copies([*(b.path for b in benches), *(run.path for run in runs)])
+    headlines = views.headlines(benches)
+    shown = [row.ratios[line.label] for line in headlines for _, row in line.parts]
     context: dict[str, Any] = {
         "benches": benches,
+        "names": figures.Names([label for bench in benches for label in bench.results.labels]),
+        "figures": figures,
+        "headlines": headlines,
+        "headline_axis": views.ratio_axis(shown),
         "columns": columns,
-        "chapters": matrix(runs),
+        "chapters": matrix.matrix(runs),
         "copies": copies,
         "warnings": warnings,
     }
