@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import quantiles
 
 from markupsafe import Markup
 
@@ -24,6 +25,7 @@ from greenlet_bench.views import Bench
 class Numbers:
     """A table; the first cell of each row is its head."""
 
+    caption: str
     heads: list[str]
     rows: list[list[str]]
 
@@ -42,7 +44,6 @@ class Figure:
     """A picture, what its marks mean, and the numbers behind it."""
 
     title: str
-    note: str
     picture: Markup
     legend: list[Mark]
     numbers: Numbers
@@ -77,9 +78,14 @@ def _spread(cell: Cell) -> str:
     return f"{table.number(cell.minimum)} to {table.number(most)}"
 
 
+def _third_quartile(values: Sequence[float]) -> float:
+    """What three in four values do not exceed; one that ran amok does not count."""
+    return quantiles(values, n=4, method="inclusive")[2] if len(values) > 1 else values[0]
+
+
 def _point(x: float, cell: Cell, where: str, unit: str) -> Point:
     told = f"{quantity(cell.minimum, unit)} at {where}"
-    return Point(x, cell.minimum, cell.minimum, max(cell.minima.values()), told)
+    return Point(x, cell.minimum, _third_quartile(list(cell.minima.values())), told)
 
 
 def _curve_text(curve: Curve, series: Series) -> str:
@@ -87,7 +93,9 @@ def _curve_text(curve: Curve, series: Series) -> str:
     told = []
     found = curve.fit
     if found:
-        told.append(f"{found.words}, exponent {found}")
+        # The interval stays on one line.
+        number = str(found).replace(" ", "\N{NO-BREAK SPACE}")
+        told.append(f"{found.words}, exponent {number}")
         if found.low is None:
             told.append("two sizes, no interval")
     elif curve.cells:
@@ -142,7 +150,8 @@ def scaling_figure(series: Series, names: Names, floor: float | None) -> Figure:
         ]
         for row in series.rows
     ]
-    return Figure(series.title, series.unit, picture, legend, Numbers(heads, rows))
+    caption = f"{series.unit}: the least and the greatest of the processes' least values"
+    return Figure(series.title, picture, legend, Numbers(caption, heads, rows))
 
 
 def strip_figure(row: Row, names: Names) -> Figure:
@@ -175,7 +184,8 @@ def strip_figure(row: Row, names: Names) -> Figure:
         ]
         for pair in pairs
     ]
-    return Figure(row.title, row.unit, picture, [], Numbers(["pair", *row.cells], rows))
+    caption = f"{row.unit}: each process's least value"
+    return Figure(row.title, picture, [], Numbers(caption, ["pair", *row.cells], rows))
 
 
 def version_figure(id_: str, benches: Sequence[Bench], names: Names) -> Figure:
@@ -216,7 +226,8 @@ def version_figure(id_: str, benches: Sequence[Bench], names: Names) -> Figure:
         x_names=versions,
     )
     legend = [Mark(label, names.slot(label)) for label in labels]
-    return Figure(first.title, first.unit, picture, legend, Numbers(["Python", *labels], numbers))
+    caption = f"{first.unit}: the least and the greatest of the processes' least values"
+    return Figure(first.title, picture, legend, Numbers(caption, ["Python", *labels], numbers))
 
 
 def version_figures(benches: Sequence[Bench], names: Names) -> list[Figure]:
@@ -254,5 +265,7 @@ def version_tables(benches: Sequence[Bench]) -> list[tuple[str, Numbers]]:
             ]
             for id_, title in titles.items()
         ]
-        made.append((label, Numbers(["benchmark", *(b.version for b in benches)], rows)))
+        caption = "Ratios; those with ~ are not significant, or of too few pairs to tell"
+        heads = ["benchmark", *(bench.version for bench in benches)]
+        made.append((label, Numbers(caption, heads, rows)))
     return made

@@ -37,31 +37,32 @@ SHAPES = (
 SLOTS = 8
 """How many colours there are; then they begin anew, with other shapes."""
 
-STEPS = {"ns": ((1, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")), "bytes": ((1, "B"),)}
-PREFIXES = ((1, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"))
+TIMES = ((1, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s"))
+PREFIXES = ((1, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"))
 
 
 # --- numbers -------------------------------------------------------------------------------------
 
 
-def short(value: float, digits: int = 3) -> str:
+def _scaled(value: float, steps: Sequence[tuple[float, str]]) -> tuple[str, str]:
+    """Three digits of a value, and the name of the step that it is told in."""
+    factor, name = max((step for step in steps if abs(value) >= step[0]), default=steps[0])
+    value /= factor
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}", name
+
+
+def short(value: float) -> str:
     """Such as `250`, `1k`, `2.5M`."""
-    if not value:
-        return "0"
-    factor, prefix = max((p for p in PREFIXES if abs(value) >= p[0]), default=PREFIXES[0])
-    return f"{value / factor:.{digits}g}{prefix}"
+    return "".join(_scaled(value, PREFIXES))
 
 
 def quantity(value: float, unit: str) -> str:
     """A value with its measure: `40 ns`, `1.5 µs`, `2.5 kB`. `unit` is such as `ns per switch`."""
     measure = unit.partition(" per ")[0]
     if measure == "ns":
-        factor, name = max((s for s in STEPS["ns"] if value >= s[0]), default=STEPS["ns"][0])
-        return f"{value / factor:.3g} {name}" if value < 1e12 else f"{value / factor:,.0f} {name}"
+        return " ".join(_scaled(value, TIMES))
     if measure == "bytes":
-        text = short(value)
-        prefix = text[-1] if text[-1].isalpha() else ""
-        return f"{text.removesuffix(prefix)} {prefix}B"
+        return " ".join(_scaled(value, PREFIXES)) + "B"
     return short(value)
 
 
@@ -91,7 +92,7 @@ class Axis:
             return _linear_ticks(self.least, self.most)
         decades = math.log10(self.most / self.least)
         powers = range(math.floor(math.log10(self.least)), math.ceil(math.log10(self.most)) + 1)
-        steps = (1, 2, 5) if decades < 2 else (1, 3) if decades < 2.5 else (1,)
+        steps = (1, 2, 5) if decades < 1.7 else (1, 3) if decades < 3.2 else (1,)
         every = math.ceil(decades / 6)
         marks = [step * 10.0**power for power in powers if power % every == 0 for step in steps]
         slack = 1 + 1e-9
@@ -169,11 +170,10 @@ def swatch(slot: int) -> Markup:
 
 @dataclass(frozen=True)
 class Point:
-    """A value, and from where to where the processes' values reach."""
+    """A value, and how far up a thin line tells that others reach."""
 
     x: float
     y: float
-    low: float
     high: float
     tooltip: str
 
@@ -208,7 +208,7 @@ def lines(
     svg = _canvas(name, title, description, HEIGHT)
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     xs = [x for line in drawn for x in (*(p.x for p in line.points), *(f[0] for f in line.failed))]
-    ys = [y for line in drawn for p in line.points for y in (p.low, p.y, p.high)]
+    ys = [y for line in drawn for p in line.points for y in (p.y, p.high)]
     ys += [floor] if floor is not None else []
     ys = ys or [1.0]
     if x_names:
@@ -231,7 +231,9 @@ def lines(
         _put(svg, "path", class_="grid", d=f"M{LEFT} {at:.1f}H{right}")
         _put(svg, "text", quantity(tick, unit), class_="tick end", x=LEFT - 6.0, y=at + 3.5)
     shown = [(float(i), text) for i, text in enumerate(x_names)]
-    for tick, text in shown or [(tick, short(tick)) for tick in x.ticks]:
+    # Sizes too close for round numbers between them stand for themselves.
+    sizes = x.ticks if len(x.ticks) > 1 or x_names else sorted(set(xs))
+    for tick, text in shown or [(tick, short(tick)) for tick in sizes]:
         at = x.at(tick)
         _put(svg, "path", class_="grid", d=f"M{at:.1f} {TOP}V{bottom}")
         _put(svg, "text", text, class_="tick middle", x=at, y=bottom + 14.0)
@@ -249,10 +251,8 @@ def lines(
             _put(group, "path", class_="line", d=way)
         for p in line.points:
             at = x.at(p.x)
-            if p.high > p.low:
-                _put(
-                    group, "path", class_="reach", d=_path([(at, y.at(p.low)), (at, y.at(p.high))])
-                )
+            if p.high > p.y:
+                _put(group, "path", class_="reach", d=_path([(at, y.at(p.y)), (at, y.at(p.high))]))
             _mark(group, line.slot, at, y.at(p.y), f"{line.label}: {p.tooltip}")
         for where, why in line.failed:
             at = x.at(where)

@@ -47,11 +47,14 @@ class Fit:
 
     @property
     def words(self) -> str:
-        """What it means: `linear`, or `flat to linear` where the interval leaves it open."""
+        """Such as `linear`; `flat to linear` or `undecided` where the interval leaves it open."""
         if self.low is None or self.high is None:
             return word(self.exponent)
-        ends = word(self.low), word(self.high)
-        return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+        names = [name for _, name in WORDS]
+        low, high = word(self.low), word(self.high)
+        if names.index(high) - names.index(low) > 2:
+            return "undecided"
+        return low if low == high else f"{low} to {high}"
 
     def __str__(self) -> str:
         """Such as `0.98 [0.95, 1.01]`."""

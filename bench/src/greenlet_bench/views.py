@@ -63,7 +63,7 @@ class RatioAxis:
         powers = range(math.floor(math.log10(self.least)), math.ceil(math.log10(self.most)) + 1)
         marks = [step * 10.0**power for power in powers if power % every == 0 for step in steps]
         return [
-            (f"{plots.short(mark)}x" if mark >= 1 else f"{mark:g}x", self.position(mark))
+            (f"{mark:g}x" if mark < 1e4 else f"{plots.short(mark)}x", self.position(mark))
             for mark in marks
             if self.least <= mark <= self.most
         ]
