@@ -21,6 +21,8 @@ WIDTH, HEIGHT = 360, 236
 LEFT, RIGHT, TOP, BOTTOM = 54, 12, 24, 38
 LANE = 36
 """The height of a lane of a strip plot."""
+LONGEST = 30
+"""How many characters of a name fit into a lane beside its note."""
 LEAST_SPREAD = 5.0
 """Per cent that the axis of a strip plot shows at least, so that it does not magnify nothing."""
 LOG_FROM = 20.0
@@ -297,7 +299,8 @@ def strips(name: str, title: str, description: str, lanes: Sequence[Lane]) -> Ma
         top = 4.0 + LANE * number
         middle = top + 25
         group = _put(svg, "g", class_=f"s{lane.slot % SLOTS}")
-        text = _put(group, "text", lane.label, class_="lane", x=12, y=top + 12)
+        shown = lane.label if len(lane.label) <= LONGEST else lane.label[: LONGEST - 1] + "…"
+        text = _put(group, "text", shown, class_="lane", x=12, y=top + 12)
         if lane.note:
             _put(text, "tspan", f"  {lane.note}", class_="note")
         values = above[lane.label]
