@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from synthetic import BENCHMARKS, CLAUSES, bench_lines, conformance_lines, write_lines
 
-from greenlet_bench import conformance, report
+from greenlet_bench import conformance, report, results, views
 from greenlet_bench.errors import InputError
 
 VOID = {"meta", "br", "input", "link", "img", "hr"}
@@ -221,6 +221,18 @@ def garbled_bench() -> dict[str, list[str]]:
         "samples missing": [*lines[:-5], lines[-1]],
         "a conformance run": conformance_lines(),
         "no machine": [lines[0].replace('"machine": {', '"other": {', 1), *lines[1:]],
+        "instructions of nothing": [
+            *lines[:-1],
+            json.dumps(
+                {
+                    "kind": "instructions",
+                    "benchmark": "no.such",
+                    "implementation": "fast",
+                    "per_operation": 1,
+                }
+            ),
+            lines[-1],
+        ],
         "values not numbers": [line.replace('"values": [', '"values": ["x", ') for line in lines],
     }
 
@@ -239,3 +251,137 @@ def test_only_one_kind_of_input_is_enough(inputs: dict[str, Path], tmp_path: Pat
     only_runs = report.write([], [inputs["good"]], tmp_path / "two")
     assert "No conformance run was given" in only_bench.page.read_text(encoding="utf-8")
     assert "No benchmark result was given" in only_runs.page.read_text(encoding="utf-8")
+
+
+def many(folder: Path, **lines: list[str]) -> list[Path]:
+    return [write_lines(folder / f"{name}.jsonl", found) for name, found in lines.items()]
+
+
+def test_a_series_is_drawn_with_its_exponent_and_its_numbers(tmp_path: Path) -> None:
+    written = report.write(many(tmp_path, bench=bench_lines()), [], tmp_path / "reports")
+    page = Page(written.page.read_text(encoding="utf-8"))
+    text = " ".join(" ".join(page.text).replace("\N{NO-BREAK SPACE}", " ").split())
+    assert "ring: cyclic" in text and "memory: frames" in text
+    assert "greenlet linear, exponent 1.00 [1.00, 1.00]" in text
+    assert "fast flat, exponent 0.00 [0.00, 0.00]" in text
+    assert "fast linear, exponent 1.00" not in text
+    # The numbers of the greatest size: those of greenlet do not vary, those of fast by 4%.
+    assert "1,000,000 196 to 204 40,000,000 to 40,000,000 200526x [197550x, 203064x]" in text
+    markdown = written.markdown.read_text(encoding="utf-8")
+    (ring,) = [line for line in markdown.splitlines() if line.startswith("| ring: cyclic |")]
+    assert "greenlets, 10 to 1,000,000" in ring and "(100000x)" in ring and "(1.00x)" in ring
+
+
+def test_a_size_that_crashed_is_told_and_the_others_are_fitted(tmp_path: Path) -> None:
+    lines = bench_lines(crashed="switch.ring[1000]")
+    written = report.write(many(tmp_path, bench=lines), [], tmp_path / "reports")
+    text = written.page.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
+    assert "flat, exponent 0.00; two sizes, no interval; CRASH at 1,000" in text
+    assert text.count('class="failed"') == 1
+
+
+def test_rows_that_are_missing_are_told_as_not_run(tmp_path: Path) -> None:
+    lines = [line for line in bench_lines() if '"kind": "sample"' not in line]
+    gone = [
+        line
+        for line in bench_lines()
+        if '"kind": "sample"' in line
+        and not ('"switch.ring_10"' in line and '"fast"' in line)
+        and '"switch.round_trip"' not in line
+        and '"floor.c_call"' not in line
+    ]
+    footer = json.dumps({**json.loads(lines[-1]), "samples": len(gone)})
+    bench = write_lines(tmp_path / "bench.jsonl", [*lines[:-1], *gone, footer])
+    source = report.write([bench], [], tmp_path / "reports").page.read_text(encoding="utf-8")
+    page = Page(source)
+    assert "NOT RUN at 10" in source and "not measured" not in source
+    assert "floor" not in [b.strip() for b in page.text]
+    assert 'class="floor"' not in source
+
+
+@pytest.mark.parametrize(
+    ("pythons", "shown"),
+    [
+        (("3.13.2", "3.10.1", "3.9.7"), ["3.9", "3.10", "3.13"]),
+        (("3.13.2", "3.13.1"), ["3.13.1", "3.13.2"]),
+        (("3.14.0b1", "3.13.0rc2"), ["3.13", "3.14"]),
+    ],
+)
+def test_results_are_sorted_and_named_by_version(
+    tmp_path: Path, pythons: tuple[str, ...], shown: list[str]
+) -> None:
+    paths = [
+        write_lines(tmp_path / f"{python}.jsonl", bench_lines(python=python)) for python in pythons
+    ]
+    benches = views.told_apart([views.bench_of(path, results.read(path)) for path in paths])
+    assert [bench.version for bench in benches] == shown
+
+
+def test_two_results_of_one_python_are_told_apart_by_their_files(tmp_path: Path) -> None:
+    paths = many(tmp_path, one=bench_lines(), two=bench_lines())
+    benches = views.told_apart([views.bench_of(path, results.read(path)) for path in paths])
+    assert [bench.version for bench in benches] == ["one.jsonl", "two.jsonl"]
+
+
+def test_several_versions_are_drawn_beside_each_other(tmp_path: Path) -> None:
+    old, new = bench_lines(python="3.10.1"), bench_lines(python="3.14.2", pairs=2)
+    extra = [line for line in new if "memory.suspended" not in line]
+    dropped = len(new) - len(extra) - 1  # one of these lines is no sample
+    footer = json.loads(extra[-1])
+    extra[-1] = json.dumps({**footer, "samples": footer["samples"] - dropped})
+    written = report.write(many(tmp_path, a=old, b=extra), [], tmp_path / "reports")
+    source = written.page.read_text(encoding="utf-8")
+    page = Page(source)
+    assert "versions" in page.ids and "round trip: ns per round trip by version of Python" in source
+    markdown = written.markdown.read_text(encoding="utf-8")
+    assert "## Ratios of fast by version of Python" in markdown
+    (head,) = [line for line in markdown.splitlines() if line.startswith("| benchmark | 3.10")]
+    assert head == "| benchmark | 3.10 | 3.14 |"
+    (memory,) = [
+        line
+        for line in markdown.splitlines()
+        if line.startswith("| a suspended green") and line.count("|") == 4
+    ]
+    assert memory == "| a suspended greenlet | 0.50x | - |"
+    (trip,) = [line for line in markdown.splitlines() if line.startswith("| round trip | ")]
+    assert trip.endswith("~ |"), "two pairs are too few to tell"
+
+
+def test_one_version_has_no_versions_to_compare(inputs: dict[str, Path], tmp_path: Path) -> None:
+    written = report.write([inputs["bench"]], [], tmp_path / "reports")
+    assert "versions" not in Page(written.page.read_text(encoding="utf-8")).ids
+    assert "by version of Python" not in written.markdown.read_text(encoding="utf-8")
+
+
+def test_counts_of_instructions_are_shown_if_there_are_any(tmp_path: Path) -> None:
+    lines = bench_lines(instructions=True)
+    written = report.write(many(tmp_path, bench=lines), [], tmp_path / "reports")
+    source = written.page.read_text(encoding="utf-8")
+    assert "instructions" in Page(source).ids
+    assert 'style="width:66.7%"' in source and "1.50x" in source  # 100 against 150
+    markdown = written.markdown.read_text(encoding="utf-8")
+    assert "| an empty loop (`floor.empty_loop`) | 100 | 150 |" in markdown
+    without = report.write(many(tmp_path, plain=bench_lines()), [], tmp_path / "plain")
+    assert "instructions" not in Page(without.page.read_text(encoding="utf-8")).ids
+
+
+def test_names_in_a_result_stay_text(tmp_path: Path) -> None:
+    nasty = "<script>alert(1)</script>&\"'"
+    lines = [line.replace("ring of", "<b>ring</b> of") for line in bench_lines(label=nasty)]
+    written = report.write(many(tmp_path, bench=lines), [], tmp_path / "reports")
+    source = written.page.read_text(encoding="utf-8")
+    assert not {"script", "b>ring"} & Page(source).tags
+    assert "<script" not in source and "<b>ring" not in source
+
+
+def test_a_folder_stands_for_the_results_in_it(tmp_path: Path) -> None:
+    for name in ("bench.jsonl", "bench-py310.jsonl", "bench-quick.jsonl", "conformance.jsonl"):
+        (tmp_path / name).touch()
+    assert report.files([tmp_path, tmp_path / "x"]) == [
+        tmp_path / "bench.jsonl",
+        tmp_path / "bench-py310.jsonl",
+        tmp_path / "x",
+    ]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"holds no bench\.jsonl"):
+        report.files([tmp_path / "empty"])

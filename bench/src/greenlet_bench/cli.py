@@ -103,15 +103,23 @@ def _parser() -> argparse.ArgumentParser:
         "report",
         help="write the HTML and Markdown report",
         description="Join benchmark results and conformance runs in one page that opens offline.",
-        epilog=f"""example:
+        epilog=f"""examples:
   greenlet-bench report --bench bench.jsonl --conformance greenlane.jsonl \\
       --conformance greenlet.jsonl --output-dir reports
+  greenlet-bench report --bench bench-py310.jsonl --bench bench-py313.jsonl
+  greenlet-bench report --bench reports/       (its bench.jsonl and bench-py*.jsonl)
 
 {EXIT_CODES}""",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     report.add_argument(
-        "--bench", type=Path, action="append", default=[], metavar="FILE", help="repeat it"
+        "--bench",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="one for each version of Python: repeat it; a folder stands for its"
+        " bench.jsonl and bench-py*.jsonl",
     )
     report.add_argument(
         "--conformance", type=Path, action="append", default=[], metavar="FILE", help="repeat it"
@@ -196,7 +204,7 @@ def _report(options: argparse.Namespace) -> int:
 
     if not options.bench and not options.conformance:
         raise BenchError("nothing to report: give --bench FILE or --conformance FILE")
-    written = report.write(options.bench, options.conformance, options.output_dir)
+    written = report.write(report.files(options.bench), options.conformance, options.output_dir)
     for warning in written.warnings:
         print(f"greenlet-bench: warning: {warning}", file=sys.stderr)
     print(f"written: {written.page} and {written.markdown}")

@@ -88,7 +88,7 @@ def _point(x: float, cell: Cell, where: str, unit: str) -> Point:
     return Point(x, cell.minimum, _third_quartile(list(cell.minima.values())), told)
 
 
-def _curve_text(curve: Curve, series: Series) -> str:
+def curve_text(curve: Curve, series: Series) -> str:
     """Such as `linear, exponent 0.98 [0.95, 1.01]`, and where it was not measured."""
     told = []
     found = curve.fit
@@ -121,7 +121,7 @@ def scaling_figure(series: Series, names: Names, floor: float | None) -> Figure:
         ]
         drawn.append(Line(curve.label, names.slot(curve.label), points, failed))
     timed = floor is not None and series.unit.startswith("ns per ")
-    texts = {curve.label: _curve_text(curve, series) for curve in series.curves}
+    texts = {curve.label: curve_text(curve, series) for curve in series.curves}
     said = ". ".join(f"{label}: {text or 'not measured'}" for label, text in texts.items())
     picture = plots.lines(
         names.plot(),

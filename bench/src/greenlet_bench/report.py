@@ -84,6 +84,24 @@ def _copies(paths: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
+def files(paths: Sequence[Path]) -> list[Path]:
+    """The benchmark results that `paths` name: files, and folders with results in them.
+
+    Of a folder those are `bench.jsonl` and `bench-py*.jsonl`, one for each version of Python.
+
+    Raises InputError for a folder that holds none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = [path]
+        if path.is_dir():
+            inside = [*path.glob("bench.jsonl"), *sorted(path.glob("bench-py*.jsonl"))]
+        if not inside:
+            raise InputError(f"{path} holds no bench.jsonl nor bench-py*.jsonl: name the files")
+        found += inside
+    return found
+
+
 def write(bench: Sequence[Path], conformance_runs: Sequence[Path], output_dir: Path) -> Written:
     """Write `index.html`, `report.md` and copies of the inputs into `output_dir`.
 
