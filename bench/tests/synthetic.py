@@ -219,6 +219,7 @@ def bench_lines(
                         "benchmark": id_,
                         "implementation": name,
                         "per_operation": 100.0 + number + 50 * (name == "greenlet"),
+                        "message": "",
                     }
                 )
     records.append({"kind": "footer", "samples": len(samples), "seconds": 12.5})

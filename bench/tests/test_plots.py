@@ -62,11 +62,13 @@ def test_noise_is_not_magnified() -> None:
     assert max(ys) - min(ys) < plots.HEIGHT / 50
 
 
-@pytest.mark.parametrize("sizes", [[1, 1e9], [2, 3], [7], [], [10, 100, 1_000, 10_000, 10_000_000]])
+@pytest.mark.parametrize(
+    "sizes", [[1, 1e9], [2, 3], [7], [], [0, 1, 2, 200], [10, 100, 1_000, 10_000, 10_000_000]]
+)
 @pytest.mark.parametrize("cost", [1e-3, 1.0, 1e3])
 def test_everything_stays_inside_and_ticks_do_not_crowd(sizes: list[float], cost: float) -> None:
     for unit in ("ns per switch", "bytes per greenlet", "instructions per turn"):
-        svg = draw(line({size: cost * size for size in sizes}), unit=unit)
+        svg = draw(line({size: cost * (size or 1) for size in sizes}), unit=unit)
         for mark in of(svg, "mark"):
             x, y = numbers(mark.get("transform"))
             assert plots.LEFT <= x <= plots.WIDTH - plots.RIGHT
@@ -78,6 +80,14 @@ def test_everything_stays_inside_and_ticks_do_not_crowd(sizes: list[float], cost
             assert len(places) >= (1 if kind == "middle" else 2)
             assert all(b - a >= room for a, b in pairwise(places))
             assert all(len(e.text or "") <= 9 for e in ticks)
+
+
+def test_a_size_of_zero_has_a_place_of_its_own() -> None:
+    svg = draw(line({0: 50, 1: 60, 1000: 70}))
+    xs = numbers(of(svg, "line")[0].get("d"))[0::2]
+    assert xs == sorted(xs) and xs[1] - xs[0] > 20
+    zero = next(e for e in svg.iter("text") if e.text == "0")
+    assert float(zero.get("x") or 0) == pytest.approx(xs[0], abs=0.1)
 
 
 def test_names_are_escaped() -> None:

@@ -49,9 +49,10 @@ def test_two_sizes_have_no_interval_and_one_has_no_fit() -> None:
     assert fit([10, 10], [5, 6]) is None
 
 
-@pytest.mark.parametrize(("sizes", "costs"), [([0, 10], [1, 2]), ([1, 10], [0, 2])])
-def test_where_no_logarithm_exists_there_is_no_fit(sizes: list[float], costs: list[float]) -> None:
-    assert fit(sizes, costs) is None
+def test_what_has_no_logarithm_is_left_out() -> None:
+    found = fit([0, *SIZES], [3, *SIZES])
+    assert found and found.exponent == pytest.approx(1.0) and found.words == "linear"
+    assert fit([10, 100], [0, 2]) is None and fit([0, 10], [1, 2]) is None
 
 
 def test_words_and_numbers() -> None:

@@ -112,12 +112,12 @@ def scaling_figure(series: Series, names: Names, floor: float | None) -> Figure:
         points = [
             _point(size, cell, f"{size:,} {series.axis}", series.unit)
             for size, cell in curve.cells.items()
-            if size > 0 and cell.minimum > 0
+            if cell.minimum > 0
         ]
         failed = [
             (float(row.size or 0), f"{row.cells[curve.label].outcome} at {row.size:,}")
             for row in series.rows
-            if row.cells[curve.label].outcome != OK and (row.size or 0) > 0
+            if row.cells[curve.label].outcome != OK
         ]
         drawn.append(Line(curve.label, names.slot(curve.label), points, failed))
     timed = floor is not None and series.unit.startswith("ns per ")

@@ -215,10 +215,17 @@ def lines(
     ys = ys or [1.0]
     if x_names:
         x = Axis(-0.5, len(x_names) - 0.5, LEFT, right, log=False)
+        shown = [(float(index), text) for index, text in enumerate(x_names)]
     else:
-        least, most = min(xs, default=1.0), max(xs, default=10.0)
-        margin = max(most / least, 1.5) ** 0.05
-        x = Axis(least / margin, most * margin, LEFT, right, log=True)
+        sizes = sorted({size for size in xs if size > 0}) or [1.0]
+        margin = max(sizes[-1] / sizes[0], 1.5) ** 0.05
+        # A size of 0 has no place on a logarithmic axis: it gets one to the left of the others.
+        left = sizes[0] / margin ** (4 if 0 in xs else 1)
+        x = Axis(left, sizes[-1] * margin, LEFT, right, log=True)
+        round_ones = [tick for tick in x.ticks if tick >= sizes[0] / margin]
+        # Sizes too close for round numbers between them stand for themselves.
+        shown = [(size, short(size)) for size in (round_ones if len(round_ones) > 1 else sizes)]
+        shown += [(left, "0")] if 0 in xs else []
     if not x_names or max(ys) > LOG_FROM * min(ys):
         y = Axis(*_round_out(min(ys), max(ys)), bottom, TOP, log=True)
     else:
@@ -232,10 +239,7 @@ def lines(
         at = y.at(tick)
         _put(svg, "path", class_="grid", d=f"M{LEFT} {at:.1f}H{right}")
         _put(svg, "text", quantity(tick, unit), class_="tick end", x=LEFT - 6.0, y=at + 3.5)
-    shown = [(float(i), text) for i, text in enumerate(x_names)]
-    # Sizes too close for round numbers between them stand for themselves.
-    sizes = x.ticks if len(x.ticks) > 1 or x_names else sorted(set(xs))
-    for tick, text in shown or [(tick, short(tick)) for tick in sizes]:
+    for tick, text in shown:
         at = x.at(tick)
         _put(svg, "path", class_="grid", d=f"M{at:.1f} {TOP}V{bottom}")
         _put(svg, "text", text, class_="tick middle", x=at, y=bottom + 14.0)

@@ -8,8 +8,8 @@
     {"kind": "sample", "benchmark": ID, "implementation": LABEL, "pair": 0, "hash_seed": ...,
      "outcome": "OK", "operations": ..., "values": [...], "dropped": [...], "message": ""}
                                                   one a benchmark, implementation and process
-    {"kind": "instructions", "benchmark": ID, "implementation": LABEL, "per_operation": ...}
-                                                  if instructions were counted
+    {"kind": "instructions", "benchmark": ID, "implementation": LABEL, "per_operation": N,
+     "message": ""}          one a benchmark and implementation whose instructions were counted
     {"kind": "footer", "samples": N, "seconds": ...}
 
 Values are per operation, in the benchmark's unit. Raw values only: means, ratios and intervals are
@@ -65,6 +65,20 @@ class Sample:
         return json.dumps({"kind": "sample", **asdict(self)})
 
 
+@dataclass(frozen=True)
+class Count:
+    """How many instructions an operation of a benchmark takes."""
+
+    benchmark: str
+    implementation: str
+    per_operation: float | None
+    """None if it could not be counted; then `message` says why."""
+    message: str = ""
+
+    def line(self) -> str:
+        return json.dumps({"kind": "instructions", **asdict(self)})
+
+
 @dataclass
 class Results:
     """A whole result file."""
@@ -73,7 +87,7 @@ class Results:
     benchmarks: list[dict[str, Any]]
     samples: list[Sample]
     footer: dict[str, Any]
-    instructions: list[dict[str, Any]] = field(default_factory=list)
+    counts: list[Count] = field(default_factory=list)
 
     @property
     def labels(self) -> list[str]:
@@ -135,18 +149,22 @@ def read(path: Path) -> Results:
     objects, cut = read_json_lines(path, what)
     if cut or objects[-1]["kind"] != "footer":
         raise InputError(f"{path} is cut short: it has no footer; run greenlet-bench run again")
-    try:
-        samples = [
-            Sample(**{name: value for name, value in record.items() if name != "kind"})
+
+    def of_kind(kind: str) -> list[dict[str, Any]]:
+        return [
+            {name: value for name, value in record.items() if name != "kind"}
             for record in objects
-            if record["kind"] == "sample"
+            if record["kind"] == kind
         ]
+
+    try:
+        samples = [Sample(**record) for record in of_kind("sample")]
         results = Results(
             header=objects[0],
-            benchmarks=[record for record in objects if record["kind"] == "benchmark"],
+            benchmarks=of_kind("benchmark"),
             samples=samples,
             footer=objects[-1],
-            instructions=[record for record in objects if record["kind"] == "instructions"],
+            counts=[Count(**record) for record in of_kind("instructions")],
         )
         known = {record["id"] for record in results.benchmarks}
         for record in results.benchmarks:
@@ -155,6 +173,10 @@ def read(path: Path) -> Results:
             results.baseline in results.labels
             and results.footer["samples"] == len(samples)
             and all(s.benchmark in known and s.implementation in results.labels for s in samples)
+            and all(
+                count.benchmark in known and count.implementation in results.labels
+                for count in results.counts
+            )
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is not a {what}: {error}") from None

@@ -67,8 +67,9 @@ class Fit:
 
 
 def fit(sizes: Sequence[float], costs: Sequence[float]) -> Fit | None:
-    """Fit cost = c * size**k; None with fewer than two sizes, or where no logarithm exists.
+    """Fit cost = c * size**k, to where both have a logarithm; None with fewer than two sizes.
 
+    A size of 0, such as no frame at all, has none, nor has memory that did not grow.
     Raises ValueError if `sizes` and `costs` differ in length.
     """
     points = [
@@ -76,7 +77,7 @@ def fit(sizes: Sequence[float], costs: Sequence[float]) -> Fit | None:
         for size, cost in zip(sizes, costs, strict=True)
         if size > 0 and cost > 0
     ]
-    if len(points) < len(sizes) or len({x for x, _ in points}) < 2:
+    if len({x for x, _ in points}) < 2:
         return None
     line = linregress([x for x, _ in points], [y for _, y in points])
     slope, freedom = float(line.slope), len(points) - 2
