@@ -81,5 +81,6 @@ def test_the_series_of_a_result_are_sorted_and_leave_out_what_failed(tmp_path: P
     assert list(greenlet.cells) == [10, 1000, 1_000_000] and list(fast.cells) == [10, 1_000_000]
     assert greenlet.fit and greenlet.fit.words == "linear"
     assert fast.fit and fast.fit.words == "flat" and fast.fit.low is None
+    assert greenlet.last and greenlet.last.exponent == pytest.approx(1.0) and fast.last is None
     assert greenlet.growth == pytest.approx(1e5) and fast.growth == pytest.approx(1.0, rel=0.05)
     assert frames.title == "memory: frames"

@@ -89,7 +89,7 @@ def _point(x: float, cell: Cell, where: str, unit: str) -> Point:
 
 
 def curve_text(curve: Curve, series: Series) -> str:
-    """Such as `linear, exponent 0.98 [0.95, 1.01]`, and where it was not measured."""
+    """Such as `linear, exponent 0.98 [0.95, 1.01]; at the end 1.02`, and where it failed."""
     told = []
     found = curve.fit
     if found:
@@ -98,6 +98,8 @@ def curve_text(curve: Curve, series: Series) -> str:
         told.append(f"{found.words}, exponent {number}")
         if found.low is None:
             told.append("two sizes, no interval")
+        if curve.last:
+            told.append(f"at the end {curve.last}")
     elif curve.cells:
         told.append("too few sizes for an exponent")
     failed = [(row, row.cells[curve.label].outcome) for row in series.rows]

@@ -19,6 +19,8 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 360, 236
 LEFT, RIGHT, TOP, BOTTOM = 54, 12, 24, 38
+ROOM = 28
+"""How far apart the names of sizes are at least."""
 LANE = 36
 """The height of a lane of a strip plot."""
 LONGEST = 30
@@ -222,10 +224,10 @@ def lines(
         # A size of 0 has no place on a logarithmic axis: it gets one to the left of the others.
         left = sizes[0] / margin ** (4 if 0 in xs else 1)
         x = Axis(left, sizes[-1] * margin, LEFT, right, log=True)
-        round_ones = [tick for tick in x.ticks if tick >= sizes[0] / margin]
-        # Sizes too close for round numbers between them stand for themselves.
-        shown = [(size, short(size)) for size in (round_ones if len(round_ones) > 1 else sizes)]
-        shown += [(left, "0")] if 0 in xs else []
+        shown = []
+        for size in sorted({left, *sizes}) if 0 in xs else sizes:
+            if not shown or x.at(size) - x.at(shown[-1][0]) >= ROOM:
+                shown.append((size, short(size) if size in sizes else "0"))
     if not x_names or max(ys) > LOG_FROM * min(ys):
         y = Axis(*_round_out(min(ys), max(ys)), bottom, TOP, log=True)
     else:

@@ -102,6 +102,13 @@ class Curve:
         return fit(list(self.cells), [cell.minimum for cell in self.cells.values()])
 
     @property
+    def last(self) -> Fit | None:
+        """The exponent between the two greatest sizes; None unless there are three."""
+        if len(self.cells) < 3:
+            return None
+        return fit(list(self.cells)[-2:], [c.minimum for c in list(self.cells.values())[-2:]])
+
+    @property
     def growth(self) -> float | None:
         """The cost at the greatest size divided by that at the least; None without two sizes."""
         costs = [cell.minimum for cell in self.cells.values()]

@@ -102,6 +102,11 @@ OVERLAPPING = """
 })
 """
 
+WRAPPED = """
+() => [...document.querySelectorAll('.axis span, .chip')]
+    .filter(e => e.getBoundingClientRect().height > 30).map(e => e.textContent)
+"""
+
 CONTRAST = """
 () => {
     const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
@@ -143,6 +148,7 @@ def test_the_page_fits_and_can_be_read(
         assert page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
         assert page.evaluate(OVERLAPPING) == []
         assert page.evaluate(CONTRAST) == []
+        assert page.evaluate(WRAPPED) == []
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (background == "rgb(255, 255, 255)") == (scheme == "light")
 
