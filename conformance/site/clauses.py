@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import material
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 
-import material
 from greenlet_conformance import spec
 
 #: The pages that are templates.
@@ -154,7 +154,7 @@ def _link_to_clause(docname: str, clause: str) -> pending_xref:
 
 
 def _link(docname: str, label: str, text: str) -> pending_xref:
-    link = pending_xref(
+    return pending_xref(
         "",
         nodes.inline("", text),
         refdoc=docname,
@@ -164,7 +164,6 @@ def _link(docname: str, label: str, text: str) -> pending_xref:
         refexplicit=True,
         refwarn=True,
     )
-    return link
 
 
 def _drawing(app: Sphinx, docname: str, image: nodes.image) -> nodes.raw:
