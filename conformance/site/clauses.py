@@ -21,7 +21,6 @@ from typing import Any
 import jinja2
 import material
 from docutils import nodes
-from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 
 from greenlet_conformance import spec
@@ -49,12 +48,12 @@ def load(app: Sphinx) -> None:
 
 
 def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Renders a page that is a template, and roots the links between chapters.
+    """Renders a page that is a template, and makes links between chapters ones to their labels.
 
-    Rooted, because `spec` is a symbolic link here, which relative ones would leave.
+    The folder `spec` is a symbolic link here. MyST follows it, and then does not know the page.
     """
-    if docname.startswith("spec/"):
-        source[0] = re.sub(r"\]\((?=[a-z-]+\.md\))", "](/spec/", source[0])
+    chapters = "|".join(chapter.slug for chapter in app.material.book.chapters)
+    source[0] = re.sub(rf"\]\((?:\S*/)?({chapters})\.md\)", r"](#chapter-\1)", source[0])
     if TEMPLATES.fullmatch(docname):
         environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)
         template = environment.from_string(source[0])
@@ -72,23 +71,29 @@ def listed(clauses: Iterable[spec.Clause]) -> str:
 def mark(app: Sphinx, doctree: nodes.document) -> None:
     """Makes of each clause what a reader can find, and of each id a link."""
     docname = app.env.docname
-    for section in list(doctree.findall(nodes.section)):
+    sections = list(doctree.findall(nodes.section))
+    if docname.startswith("spec/"):
+        standard = app.env.get_domain("std")
+        label = f"chapter-{docname.partition('/')[2]}"
+        standard.note_hyperlink_target(label, docname, sections[0]["ids"][0], label)
+    for section in sections:
         clause = app.material.book.clauses.get(section[0].astext().partition(": ")[0])
         if clause and docname == f"spec/{clause.chapter}":
             _anchor(app, docname, section, clause)
-            _describe(app, docname, section, clause)
+            _describe(app, section, clause)
     for literal in list(doctree.findall(nodes.literal)):
-        if literal.astext() in app.material.book.clauses and not _in_title_or_link(literal):
-            literal.replace_self(_link_to_clause(docname, literal.astext()))
+        clause = app.material.book.clauses.get(literal.astext())
+        if clause and not _in_title_or_link(literal):
+            literal.replace_self(_link_to_clause(app, clause))
     for image in list(doctree.findall(nodes.image)):
         if image["uri"].endswith(".svg"):
-            image.parent.replace(image, _drawing(app, docname, image))
+            image.parent.replace(image, _drawing(app, image))
 
 
 def _in_title_or_link(node: nodes.Node) -> bool:
     above = node.parent
     while above is not None:
-        if isinstance(above, (nodes.title, nodes.reference, pending_xref)):
+        if isinstance(above, (nodes.title, nodes.reference)):
             return True
         above = above.parent
     return False
@@ -107,7 +112,7 @@ def _anchor(app: Sphinx, docname: str, section: nodes.section, clause: spec.Clau
     title += nodes.inline("", clause.title, classes=["clause-title"])
 
 
-def _describe(app: Sphinx, docname: str, section: nodes.section, clause: spec.Clause) -> None:
+def _describe(app: Sphinx, section: nodes.section, clause: spec.Clause) -> None:
     """The level becomes a badge; what else is known stands beside the source."""
     definition = section[1]
     definition["classes"].append("clause-definition")
@@ -115,24 +120,24 @@ def _describe(app: Sphinx, docname: str, section: nodes.section, clause: spec.Cl
     definition.replace(text, nodes.Text(text.astext().partition(" · ")[2]))
     definition.insert(0, _badge(clause.level))
     definition.insert(1, nodes.Text(" "))
-    links: list[tuple[str, list[nodes.Node]]] = [
-        (
-            "tests",
-            [_link_to_test(app, docname, *test) for test in app.material.tests_of(clause.id)],
-        ),
-        ("feature", [_link(docname, f"feature-{f}", f) for f in app.material.features_of(clause)]),
-        (
-            "finding",
-            [
-                _link(docname, f"finding-{f.name}", f.title)
-                for f in app.material.findings_of(clause.id)
-            ],
-        ),
-    ]
-    for name, found in links:
-        if found:
-            line = nodes.paragraph("", f"{name}: ", classes=[f"clause-{name}"])
-            for number, link in enumerate(found):
+    material = app.material
+    for name, links in {
+        "tests": [
+            _link(app, SUITE_PAGES + file, test, nodes.literal("", test))
+            for file, test in material.tests_of(clause.id)
+        ],
+        "feature": [
+            _link(app, "clauses/by-feature", f"feature-{feature}", nodes.Text(feature))
+            for feature in material.features_of(clause)
+        ],
+        "finding": [
+            _link(app, "findings", f"finding-{finding.name}", nodes.Text(finding.plain_title))
+            for finding in material.findings_of(clause.id)
+        ],
+    }.items():
+        if links:
+            line = nodes.paragraph("", f"{name}: ", classes=["clause-links"])
+            for number, link in enumerate(links):
                 line += [nodes.Text(", "), link] if number else [link]
             section.append(line)
 
@@ -141,33 +146,18 @@ def _badge(level: str) -> nodes.inline:
     return nodes.inline("", level, classes=["badge", f"badge-{level.lower()}"])
 
 
-def _link_to_test(app: Sphinx, docname: str, file: str, test: str) -> nodes.reference:
-    page = app.builder.get_relative_uri(docname, SUITE_PAGES + file)
-    return nodes.reference("", "", nodes.literal("", test), refuri=f"{page}#{test}")
+def _link_to_clause(app: Sphinx, clause: spec.Clause) -> nodes.reference:
+    return _link(app, f"spec/{clause.chapter}", clause.id, nodes.literal("", clause.id))
 
 
-def _link_to_clause(docname: str, clause: str) -> pending_xref:
-    link = _link(docname, clause, clause)
-    link.clear()
-    link += nodes.literal("", clause, classes=["clause-link"])
-    return link
+def _link(app: Sphinx, page: str, anchor: str, text: nodes.Node) -> nodes.reference:
+    """A link from the page that is being read. The site's tests follow it."""
+    uri = app.builder.get_relative_uri(app.env.docname, page)
+    return nodes.reference("", "", text, refuri=f"{uri}#{anchor}")
 
 
-def _link(docname: str, label: str, text: str) -> pending_xref:
-    return pending_xref(
-        "",
-        nodes.inline("", text),
-        refdoc=docname,
-        refdomain="std",
-        reftype="ref",
-        reftarget=label,
-        refexplicit=True,
-        refwarn=True,
-    )
-
-
-def _drawing(app: Sphinx, docname: str, image: nodes.image) -> nodes.raw:
-    path = Path(app.env.doc2path(docname)).parent / image["uri"]
+def _drawing(app: Sphinx, image: nodes.image) -> nodes.raw:
+    path = Path(app.env.doc2path(app.env.docname)).parent / image["uri"]
     app.env.note_dependency(str(path))
     drawing = path.read_text(encoding="utf-8").partition("<svg ")
     label = html.escape(image["alt"], quote=True)

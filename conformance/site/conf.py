@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 project = "What a greenlet is"
 author = "the authors of greenlane"
 extensions = ["myst_parser", "clauses"]
+myst_enable_extensions = ["deflist"]
 exclude_patterns = ["tests"]
 
 # A link that leads nowhere is a warning, and `-W` makes that an error.

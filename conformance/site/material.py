@@ -32,6 +32,11 @@ class Finding:
     code: str
     clauses: tuple[str, ...]
 
+    @property
+    def plain_title(self) -> str:
+        """The title without the backticks of Markdown."""
+        return self.title.replace("`", "")
+
 
 @dataclasses.dataclass(frozen=True)
 class Material:
