@@ -52,7 +52,7 @@ def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
 
     The folder `spec` is a symbolic link here. MyST follows it, and then does not know the page.
     """
-    chapters = "|".join(chapter.slug for chapter in app.material.book.chapters)
+    chapters = "|".join(["index", *(chapter.slug for chapter in app.material.book.chapters)])
     source[0] = re.sub(rf"\]\((?:\S*/)?({chapters})\.md\)", r"](#chapter-\1)", source[0])
     if TEMPLATES.fullmatch(docname):
         environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -131,7 +131,7 @@ def _describe(app: Sphinx, section: nodes.section, clause: spec.Clause) -> None:
             for feature in material.features_of(clause)
         ],
         "finding": [
-            _link(app, "findings", f"finding-{finding.name}", nodes.Text(finding.plain_title))
+            _link(app, "findings", finding.anchor, nodes.Text(finding.plain_title))
             for finding in material.findings_of(clause.id)
         ],
     }.items():

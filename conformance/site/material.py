@@ -33,6 +33,11 @@ class Finding:
     clauses: tuple[str, ...]
 
     @property
+    def anchor(self) -> str:
+        """What leads to it on the page of findings."""
+        return f"finding-{self.name.replace('_', '-')}"
+
+    @property
     def plain_title(self) -> str:
         """The title without the backticks of Markdown."""
         return self.title.replace("`", "")
@@ -94,8 +99,7 @@ def parts(path: Path) -> list[Part]:
 def _clauses_of(function: ast.FunctionDef) -> Iterator[str]:
     """The arguments of its decorators ``@clause(...)``."""
     for call in function.decorator_list:
-        named = isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
-        if named and call.func.id == "clause":
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "clause":
             yield from (ast.literal_eval(argument) for argument in call.args)
 
 
