@@ -21,6 +21,7 @@ from typing import Any
 import jinja2
 import material
 from docutils import nodes
+from sphinx.addnodes import index
 from sphinx.application import Sphinx
 
 from greenlet_conformance import spec
@@ -105,6 +106,9 @@ def _anchor(app: Sphinx, docname: str, section: nodes.section, clause: spec.Clau
     section["classes"].append("clause")
     standard = app.env.get_domain("std")
     standard.note_hyperlink_target(clause.id, docname, clause.id, clause.title)
+    # The search finds ids among the entries of the index, first of all the main ones.
+    entry = ("single", clause.id, clause.id, "main", None)
+    section.insert(1, index(entries=[entry], inline=False))
     title = section[0]
     title.clear()
     title += nodes.inline("", clause.id, classes=["clause-id"])
@@ -114,7 +118,7 @@ def _anchor(app: Sphinx, docname: str, section: nodes.section, clause: spec.Clau
 
 def _describe(app: Sphinx, section: nodes.section, clause: spec.Clause) -> None:
     """The level becomes a badge; what else is known stands beside the source."""
-    definition = section[1]
+    definition = section[2]
     definition["classes"].append("clause-definition")
     text = definition[0]
     definition.replace(text, nodes.Text(text.astext().partition(" · ")[2]))

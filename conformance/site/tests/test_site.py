@@ -198,6 +198,10 @@ def test_search(site: Path, pages: dict[str, Page]) -> None:
     index = json.loads(script.removeprefix("Search.setIndex(").removesuffix(")"))
     titles = " ".join(index["alltitles"])
     assert [clause for clause in BOOK.clauses if f"{clause}: " not in titles] == []
+    for clause in BOOK.clauses:
+        ((page, anchor, main),) = index["indexentries"][clause]
+        assert (index["docnames"][page], anchor) == (f"spec/{BOOK.find(clause).chapter}", clause)
+        assert main, "otherwise all else is shown before it"
     throw = index["docnames"].index("spec/throw")
     for kind in "terms", "titleterms":  # in the text of the chapter, in the title of a clause
         word = {"terms": "thrower", "titleterms": "unstart"}[kind]
