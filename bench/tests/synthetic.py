@@ -101,7 +101,7 @@ def bench_lines(crashed: str | None = None, pairs: int = 8) -> list[str]:
     records: list[dict[str, Any]] = [
         {
             "kind": "header",
-            "schema": 1,
+            "schema": 2,
             "tool": "greenlet-bench 0",
             "started": "2026-01-01T00:00:00+00:00",
             "machine": {
@@ -150,6 +150,9 @@ def bench_lines(crashed: str | None = None, pairs: int = 8) -> list[str]:
                 "title": title,
                 "unit": unit,
                 "headline": headline,
+                "series": None,
+                "size": None,
+                "axis": None,
             }
         )
     samples = []

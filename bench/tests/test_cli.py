@@ -123,6 +123,16 @@ def test_an_input_given_to_the_wrong_option_is_told_where_it_belongs(
     assert "looks like a benchmark result" in line and f"--bench {bench}" in line
 
 
+def test_a_result_of_an_older_schema_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [line.replace('"schema": 2', '"schema": 1', 1) for line in bench_lines()]
+    bench = write_lines(tmp_path / "bench.jsonl", lines)
+    assert main(["show", str(bench)]) == EXIT_INPUT
+    line = error_of(capsys)
+    assert "of schema 1" in line and "reads schema 2: make it again" in line
+
+
 def test_list_names_every_suite(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == EXIT_OK
     shown = capsys.readouterr().out

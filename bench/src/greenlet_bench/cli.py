@@ -85,7 +85,10 @@ def _parser() -> argparse.ArgumentParser:
         " an interval needs three",
     )
     run.add_argument(
-        "--timeout", type=float, metavar="SECONDS", help="when a process is killed (default: 120)"
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help=f"when a process is killed (default: {FULL.timeout:g})",
     )
     run.add_argument(
         "--output",
@@ -161,8 +164,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.output.exists() and not options.output.is_file():
         raise BenchError(f"cannot write {options.output}: it is not a file; name one in a folder")
 
-    progress = Progress()
-    driver = Driver(select(options.suite), targets, settings)
+    driver = Driver(select(options.suite, quick=options.quick), targets, settings)
+    progress = Progress(driver.steps)
     try:
         sound = driver.run(options.output, baseline.label, progress)
     finally:
@@ -180,11 +183,12 @@ def _show(options: argparse.Namespace) -> int:
 
 def _list(_options: argparse.Namespace) -> int:
     benchmarks = catalogue()
+    width = max(len(benchmark.id) for benchmark in benchmarks)
     for suite in SUITES:
         print(f"{suite}: {suite_title(suite)}")
         for benchmark in benchmarks:
             if benchmark.suite == suite:
-                print(f"  {benchmark.id:24} {benchmark.title} ({benchmark.unit})")
+                print(f"  {benchmark.id:{width}} {benchmark.title} ({benchmark.unit})")
     return EXIT_OK
 
 

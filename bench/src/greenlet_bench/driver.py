@@ -1,13 +1,16 @@
 """The driver: many short processes, the implementations interleaved.
 
-One process measures one suite of one implementation. A *round* runs a suite as A B B A, which
-gives two pairs, (A, B) and (B, A): a machine that slowly warms up or slows down favours each
-implementation once. Both of a pair get the same hash seed; each pair gets another one. The address
-space is laid out anew in each process by the kernel.
+One process measures one *batch* of one implementation: a suite, or one benchmark that must have a
+process of its own. A quick run saves processes and puts most suites into one batch. A *round* runs
+a batch as A B B A, which gives two pairs, (A, B) and (B, A): a machine that slowly warms up or
+slows down favours each implementation once. Both of a pair get the same hash seed; each pair gets
+another one. The address space is laid out anew in each process by the kernel.
 
 A process writes down what it starts and what it has measured. If it dies, the benchmark that it
 had started is a CRASH (or a TIMEOUT, if it had to be killed), and another process measures those
-after it. What failed once for an implementation is not tried again in the same run.
+after it. A process also ends with the first benchmark that fails, since what that leaves behind
+could disturb or crash the next. What failed once for an implementation is not tried again in the
+same run.
 """
 
 from __future__ import annotations
@@ -28,14 +31,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from greenlet_bench import __version__, machine
-from greenlet_bench.catalogue import Benchmark, suite_title
+from greenlet_bench.catalogue import PROGRAMS, Benchmark, suite_title
 from greenlet_bench.errors import BenchError, ImplementationError
-from greenlet_bench.results import CRASH, OK, SCHEMA, TIMEOUT, Sample
+from greenlet_bench.results import CRASH, FAIL, OK, SCHEMA, TIMEOUT, UNSUPPORTED, Sample
 
 SUITES_FOLDER = Path(__file__).parent / "suites"
 
-SLOW_SUITES = {"cold": 3, "memory": 3}
-"""Suites that are slow and hardly vary: the most rounds that they get."""
+ALONE_ROUNDS = 3
+"""The most rounds for a benchmark that has processes of its own: they are slow and hardly vary."""
+
+HUGE = 100_000
+"""Above this size, one round is all that a benchmark gets: a process takes up to a minute."""
 
 _ANSWER = "greenlet-bench probe: "
 """Marks the probe's answer among whatever else a module prints."""
@@ -75,35 +81,66 @@ class Settings:
     seconds: float
     """Seconds to time each benchmark in each process."""
     population: int
-    """Greenlets in the suites cold and memory."""
+    """Greenlets where there are to be many: cold starts, memory, collections."""
     timeout: float
     """Seconds until a process is killed."""
     cpu: int | None
     """The CPU that all processes stay on, if they can be told to."""
+    quick: bool = False
+    """Whether most suites share one process."""
 
 
-FULL = Settings(rounds=8, seconds=0.05, population=100_000, timeout=120, cpu=None)
-QUICK = Settings(rounds=3, seconds=0.01, population=20_000, timeout=60, cpu=None)
+FULL = Settings(rounds=8, seconds=0.05, population=100_000, timeout=240, cpu=None)
+QUICK = Settings(rounds=3, seconds=0.01, population=100_000, timeout=60, cpu=None, quick=True)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Benchmarks that share a process."""
+
+    name: str
+    benchmarks: tuple[Benchmark, ...]
+    most_rounds: int | None = None
+    """The most rounds of it in one run."""
 
 
 @dataclass(frozen=True)
 class Step:
     """One process to run."""
 
-    suite: str
+    batch: Batch
     target: Target
     pair: int
 
 
-def schedule(suites: Sequence[str], targets: Sequence[Target], rounds: int) -> Iterator[Step]:
-    """The order of the processes: in each round, each suite as A B B A."""
+def batches(benchmarks: Sequence[Benchmark], *, quick: bool) -> list[Batch]:
+    """What is measured in a process together: suites, and each benchmark that is to be alone.
+
+    With `quick`, all suites but PROGRAMS are one: the libraries of programs keep to themselves.
+    """
+    found: dict[str, list[Benchmark]] = {}
+    for benchmark in benchmarks:
+        shared = quick and benchmark.suite not in PROGRAMS
+        name = benchmark.id if benchmark.alone else "all suites" if shared else benchmark.suite
+        found.setdefault(name, []).append(benchmark)
+    return [Batch(name, tuple(some), _most_rounds(some[0])) for name, some in found.items()]
+
+
+def _most_rounds(first: Benchmark) -> int | None:
+    if not first.alone:
+        return None
+    return 1 if (first.size or 0) > HUGE else ALONE_ROUNDS
+
+
+def schedule(some: Sequence[Batch], targets: Sequence[Target], rounds: int) -> Iterator[Step]:
+    """The order of the processes: in each round, each batch as A B B A."""
     for number in range(rounds):
-        for suite in suites:
-            if number < SLOW_SUITES.get(suite, rounds):
+        for batch in some:
+            if number < (batch.most_rounds or rounds):
                 for target in targets:
-                    yield Step(suite, target, 2 * number)
+                    yield Step(batch, target, 2 * number)
                 for target in reversed(targets):
-                    yield Step(suite, target, 2 * number + 1)
+                    yield Step(batch, target, 2 * number + 1)
 
 
 def probe(target: Target) -> dict[str, Any]:
@@ -177,7 +214,11 @@ class Driver:
         self._benchmarks = benchmarks
         self._targets = targets
         self._settings = settings
+        self.steps = list(
+            schedule(batches(benchmarks, quick=settings.quick), targets, settings.rounds)
+        )
         self._broken: set[tuple[str, str]] = set()
+        self._sound = True
 
     def run(self, output: Path, baseline: str, progress: Callable[[Step, int, int], None]) -> bool:
         """Measure everything into `output`; True if nothing crashed or failed.
@@ -200,7 +241,7 @@ class Driver:
         finally:
             with suppress(OSError):  # such as a folder of that name, which was refused above
                 partial.unlink()
-        return not self._broken
+        return self._sound
 
     def _write_head(
         self, file: TextIO, implementations: list[dict[str, Any]], baseline: str
@@ -219,19 +260,18 @@ class Driver:
         }
         file.write(json.dumps(header) + "\n")
         for benchmark in self._benchmarks:
-            described = {**asdict(benchmark), "suite_title": suite_title(benchmark.suite)}
+            described = {**benchmark.record(), "suite_title": suite_title(benchmark.suite)}
             file.write(json.dumps({"kind": "benchmark", **described}) + "\n")
 
     def _measure(self, file: TextIO, progress: Callable[[Step, int, int], None]) -> int:
-        suites = list(dict.fromkeys(benchmark.suite for benchmark in self._benchmarks))
-        steps = list(schedule(suites, self._targets, self._settings.rounds))
         seeds = random.Random().sample(range(1, 2**32), 2 * self._settings.rounds)
         count = 0
-        for number, step in enumerate(steps):
-            progress(step, number, len(steps))
+        for number, step in enumerate(self.steps):
+            progress(step, number, len(self.steps))
             for sample in self._run_step(step, seeds[step.pair]):
                 if sample.outcome != OK:
                     self._broken.add((step.target.label, sample.benchmark))
+                    self._sound &= sample.outcome == UNSUPPORTED
                 file.write(sample.line() + "\n")
                 count += 1
             file.flush()
@@ -240,11 +280,7 @@ class Driver:
     def _run_step(self, step: Step, seed: int) -> Iterator[Sample]:
         """The samples of one step; more than one process if one dies."""
         label = step.target.label
-        pending = [
-            benchmark
-            for benchmark in self._benchmarks
-            if benchmark.suite == step.suite and (label, benchmark.id) not in self._broken
-        ]
+        pending = [b for b in step.batch.benchmarks if (label, b.id) not in self._broken]
         while pending:
             records, death = self._run_process(step.target, pending, seed)
             left = {benchmark.id for benchmark in pending}
@@ -256,7 +292,8 @@ class Driver:
                 timing = {k: v for k, v in record.items() if k != "kind"}
                 timing.setdefault("outcome", OK)
                 yield Sample(implementation=label, pair=step.pair, hash_seed=seed, **timing)
-            if left:
+            failed = any(r["kind"] == "failure" and r["outcome"] == FAIL for r in records)
+            if left and not failed:
                 # Whatever it had started last without finishing is to blame; if it died before
                 # it started anything, so would the next process.
                 begun = [r["benchmark"] for r in records if r["benchmark"] in left][-1:]
@@ -274,7 +311,7 @@ class Driver:
         with tempfile.TemporaryDirectory(prefix="greenlet-bench-") as folder:
             record = Path(folder) / "record.jsonl"
             command = [
-                *(sys.executable, "-m", "pytest", "-q"),
+                *(sys.executable, "-m", "pytest", "-q", "--exitfirst"),
                 *("-c", str(SUITES_FOLDER / "pytest.ini"), "--rootdir", str(SUITES_FOLDER)),
                 *("-p", "no:cacheprovider", "-p", "pytest_benchmark.plugin"),
                 f"--greenlet-impl={target.module}",

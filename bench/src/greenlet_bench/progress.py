@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import TextIO
 
 from greenlet_bench.driver import Step
@@ -19,21 +20,33 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Called before each process. The time left assumes that a suite takes as long as before."""
+    """Called before each of the steps, to show which it is and the time left.
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
+    A batch is assumed to take as long as it did before; one that has not run yet, as long as the
+    average of the others.
+    """
+
+    def __init__(self, steps: Sequence[Step], stream: TextIO = sys.stderr) -> None:
+        self._steps = steps
         self._stream = stream
         self._live = stream.isatty()
-        self._started = time.monotonic()
         self._shown = float("-inf")
+        self._started = 0.0
+        self._seconds: dict[tuple[str, str], float] = {}
+
+    def _left(self, number: int) -> float:
+        """Seconds that the steps from `number` on will take."""
+        average = sum(self._seconds.values()) / len(self._seconds)
+        return sum(self._seconds.get(_kind(step), average) for step in self._steps[number:])
 
     def __call__(self, step: Step, number: int, total: int) -> None:
         now = time.monotonic()
         left = ""
         if number:
-            seconds = (now - self._started) / number * (total - number)
-            left = f", about {duration(seconds)} left"
-        line = f"[{number + 1}/{total}] {step.suite}: {step.target.label}{left}"
+            self._seconds[_kind(self._steps[number - 1])] = now - self._started
+            left = f", about {duration(self._left(number))} left"
+        self._started = now
+        line = f"[{number + 1}/{total}] {step.batch.name}: {step.target.label}{left}"
         if self._live:
             self._stream.write(f"\r\x1b[K{line}")
         elif now - self._shown >= LOG_EVERY_SECONDS:
@@ -46,3 +59,8 @@ class Progress:
         if self._live:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
+
+
+def _kind(step: Step) -> tuple[str, str]:
+    """Steps of one kind take about the same time."""
+    return step.batch.name, step.target.label

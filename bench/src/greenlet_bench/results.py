@@ -1,10 +1,10 @@
-"""The result file: JSON lines, schema 1.
+"""The result file: JSON lines, schema 2.
 
-    {"kind": "header", "schema": 1, "tool": ..., "started": ..., "machine": ..., "python": ...,
+    {"kind": "header", "schema": 2, "tool": ..., "started": ..., "machine": ..., "python": ...,
      "commit": ..., "settings": ..., "baseline": LABEL,
      "implementations": [{"label": ..., "module": ..., "version": ...}]}
     {"kind": "benchmark", "id": ..., "suite": ..., "suite_title": ..., "title": ..., "unit": ...,
-     "headline": ...}                                                          one a benchmark
+     "headline": ..., "series": ..., "size": ..., "axis": ...}                 one a benchmark
     {"kind": "sample", "benchmark": ID, "implementation": LABEL, "pair": 0, "hash_seed": ...,
      "outcome": "OK", "operations": ..., "values": [...], "dropped": [...], "message": ""}
                                                   one a benchmark, implementation and process
@@ -12,6 +12,10 @@
 
 Values are per operation, in the benchmark's unit. Raw values only: means, ratios and intervals are
 worked out by whoever reads them (summary.py). Without its footer a file is a run cut short.
+
+A benchmark that is a point of a series names it, with its `size` on the series' `axis`, such as
+`"series": "ring.cyclic", "size": 1000, "axis": "greenlets"`; all three are null otherwise. Schema 1
+had no series.
 """
 
 from __future__ import annotations
@@ -23,10 +27,12 @@ from typing import Any
 
 from greenlet_bench.errors import InputError
 
-SCHEMA = 1
+SCHEMA = 2
 
 BENCH = "benchmark result"
 CONFORMANCE = "conformance run"
+SCHEMAS = {BENCH: SCHEMA, CONFORMANCE: 1}
+"""The schema of each kind of input."""
 OPTIONS = {BENCH: "--bench", CONFORMANCE: "--conformance"}
 """The kinds of input, and the option of `report` that each belongs to."""
 
@@ -36,7 +42,7 @@ FAIL = "FAIL"
 CRASH = "CRASH"
 TIMEOUT = "TIMEOUT"
 UNSUPPORTED = "UNSUPPORTED"
-"""The machine cannot measure it."""
+"""It cannot be measured here; the message says what it takes. No fault of the implementation."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +107,17 @@ def read_json_lines(path: Path, what: str) -> tuple[list[dict[str, Any]], bool]:
     if not objects:
         raise InputError(f"the {what} {path} is empty")
     head = objects[0]
-    if head["kind"] != "header" or head.get("schema") != SCHEMA:
-        raise InputError(f"{path} does not start with the header of a {what}, schema {SCHEMA}")
     looks = (
         BENCH if "implementations" in head else CONFORMANCE if "implementation" in head else what
     )
+    schema = SCHEMAS[looks]
+    if head["kind"] != "header" or "schema" not in head:
+        raise InputError(f"{path} does not start with the header of a {what}, schema {schema}")
+    if head["schema"] != schema:
+        raise InputError(
+            f"{path} is a {looks} of schema {head['schema']}, and this version reads schema"
+            f" {schema}: make it again"
+        )
     if looks != what:
         raise InputError(
             f"{path} looks like a {looks}, not a {what}: give it to greenlet-bench report as"
@@ -133,6 +145,8 @@ def read(path: Path) -> Results:
             footer=objects[-1],
         )
         known = {record["id"] for record in results.benchmarks}
+        for record in results.benchmarks:
+            _ = record["series"], record["size"], record["axis"]
         sound = (
             results.baseline in results.labels
             and results.footer["samples"] == len(samples)

@@ -37,6 +37,10 @@ class Row:
     """By label, in the order of the header."""
     ratios: dict[str, Ratio]
     """By label, of those that were measured beside the baseline; the baseline has none."""
+    series: str | None = None
+    size: int | None = None
+    axis: str | None = None
+    """The series that it is a point of, where on it, and what the size counts."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,9 @@ def summarise(results: Results) -> list[Group]:
             benchmark["headline"],
             cells,
             ratios,
+            benchmark["series"],
+            benchmark["size"],
+            benchmark["axis"],
         )
         suite = benchmark["suite"]
         if suite not in groups:
@@ -119,6 +126,8 @@ def _with_means(
         rows = [row for row in group.rows if label in row.ratios]
         if label != results.baseline and len(rows) < len(group.rows):
             incomplete.add(label)
+        # The mean is of pairs that all its rows have: one with few would leave it no interval.
+        rows = [row for row in rows if row.ratios[label].low is not None] or rows
         by_pair: dict[int, list[float]] = {}
         for row in rows:
             own = {s.pair: min(s.values) for s in by_key[row.id, label]}

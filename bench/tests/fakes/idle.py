@@ -11,8 +11,10 @@ class GreenletExit(BaseException):
 
 class greenlet:
     dead = False
+    gr_context: Any = None
+    gr_frame: Any = None
 
-    def __init__(self, run: Any = None) -> None:
+    def __init__(self, run: Any = None, parent: Any = None) -> None:
         self.run = run
 
     def switch(self, *_arguments: Any, **_keywords: Any) -> None:
@@ -26,3 +28,7 @@ _main = greenlet()
 
 def getcurrent() -> greenlet:
     return _main
+
+
+def settrace(_callback: Any) -> None:
+    return None

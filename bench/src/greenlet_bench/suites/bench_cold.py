@@ -11,7 +11,9 @@ from greenlet_bench.catalogue import benchmark
 from greenlet_bench.harness import Implementation, Workload
 
 
-@benchmark("first start of one of many greenlets", unit="ns per greenlet", headline=True)
+@benchmark(
+    "first start of one of many greenlets", unit="ns per greenlet", headline=True, alone=True
+)
 def bench_first_start(measure_cold: Any, impl: Implementation) -> None:
     def prepare(population: int) -> Workload:
         back = impl.getcurrent().switch

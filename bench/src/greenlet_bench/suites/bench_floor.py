@@ -6,8 +6,10 @@ much of another row is the loop around it, and what the alternatives to a greenl
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
+import types
 from collections.abc import Generator
 from itertools import repeat
 from operator import length_hint
@@ -44,7 +46,21 @@ def bench_c_call(measure: Any) -> None:
     measure(lambda: Workload(body, _ran_out), floor=True)
 
 
-@benchmark("generator.send", unit="ns per send and yield")
+@benchmark("a Python function that does nothing", unit="ns per call")
+def bench_python_call(measure: Any) -> None:
+    def call() -> None:
+        pass
+
+    def body() -> object:
+        loop = repeat(None, LOOPS)
+        for _ in loop:
+            call()
+        return loop
+
+    measure(lambda: Workload(body, _ran_out), floor=True)
+
+
+@benchmark("generator.send", unit="ns per send and yield", headline=True)
 def bench_generator_send(measure: Any) -> None:
     visits = endless()
 
@@ -62,6 +78,56 @@ def bench_generator_send(measure: Any) -> None:
                 send(None)
 
         return Workload(body, advances(visits, LOOPS), close=generator.close)
+
+    measure(prepare, floor=True)
+
+
+@types.coroutine
+def _pause() -> Generator[None, None, None]:
+    yield
+
+
+@benchmark("coroutine.send", unit="ns per send and await")
+def bench_coroutine_send(measure: Any) -> None:
+    visits = endless()
+
+    async def echo() -> None:
+        for _ in visits:
+            await _pause()
+
+    def prepare() -> Workload:
+        coroutine = echo()
+        coroutine.send(None)
+        send = coroutine.send
+
+        def body() -> None:
+            for _ in repeat(None, LOOPS):
+                send(None)
+
+        return Workload(body, advances(visits, LOOPS), close=coroutine.close)
+
+    measure(prepare, floor=True)
+
+
+@benchmark("asyncio.sleep(0) in two tasks by turns", unit="ns per hand-over")
+def bench_asyncio_switch(measure: Any) -> None:
+    visits = endless()
+
+    async def hand_over() -> None:
+        sleep = asyncio.sleep
+        for _ in zip(repeat(None, LOOPS // 2), visits, strict=False):
+            await sleep(0)
+
+    async def both() -> None:
+        await asyncio.gather(hand_over(), hand_over())
+
+    def prepare() -> Workload:
+        loop = asyncio.new_event_loop()
+
+        def body() -> None:
+            loop.run_until_complete(both())
+
+        return Workload(body, advances(visits, LOOPS), close=loop.close)
 
     measure(prepare, floor=True)
 

@@ -11,6 +11,8 @@ import gc
 import importlib
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
@@ -19,19 +21,26 @@ from typing import Any, Protocol
 
 import pytest
 
-from greenlet_bench.catalogue import Benchmark
+from greenlet_bench.alias import CannotStandInError, stand_in
+from greenlet_bench.catalogue import Benchmark, described
 from greenlet_bench.harness import (
     LOOPS,
+    PAGE,
     Floor,
     Implementation,
     Stage,
     Timing,
     Workload,
+    available_bytes,
     resident_bytes,
     time_rounds,
 )
 
 DEFAULT_IMPLEMENTATION = "greenlane"
+
+FRESH_PROCESSES = 4
+MOST_BYTES = 12 * 1024
+"""The most memory that a suspended greenlet is expected to take."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,7 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--bench-population",
         type=int,
         default=100_000,
-        help="greenlets in the suites cold and memory",
+        help="greenlets where there are to be many, as for cold starts",
     )
     group.addoption("--bench-cpu", type=int, help="CPU to stay on (default: any)")
 
@@ -83,10 +92,17 @@ def impl(pytestconfig: pytest.Config) -> Implementation:
     return module
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    sizes = [size for size in described(metafunc.function) if size is not None]
+    if sizes:
+        metafunc.parametrize("size", sizes, ids=map(str, sizes))
+
+
 def _described(item: pytest.Item) -> Benchmark:
-    described = getattr(item, "function").benchmark  # noqa: B009
-    assert isinstance(described, Benchmark)
-    return described
+    assert isinstance(item, pytest.Function)
+    callspec = getattr(item, "callspec", None)
+    size: int | None = callspec.params["size"] if callspec else None
+    return described(item.function)[size]
 
 
 def _record(config: pytest.Config, **fields: object) -> None:
@@ -108,15 +124,48 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.outcome != "passed":
-        outcome = "UNSUPPORTED" if report.outcome == "skipped" else "FAIL"
+        outcome, message = "FAIL", report.longreprtext
+        if report.outcome == "skipped":
+            assert isinstance(report.longrepr, tuple)  # file, line, reason
+            outcome, message = "UNSUPPORTED", report.longrepr[2].removeprefix("Skipped: ")
         _record(
             item.config,
             kind="failure",
             benchmark=_described(item).id,
             outcome=outcome,
-            message=report.longreprtext,
+            message=message,
         )
     return report
+
+
+@pytest.fixture
+def population(pytestconfig: pytest.Config) -> int:
+    """How many greenlets are many."""
+    number: int = pytestconfig.getoption("--bench-population")
+    return number
+
+
+@pytest.fixture
+def library(impl: Implementation) -> Callable[..., Any]:
+    """Import a library that uses greenlets; those will be of the module under test.
+
+    The benchmark is skipped if the library is not installed, or if the module cannot stand in for
+    greenlet; see alias.py.
+    """
+
+    def load(name: str, *, c_api: bool = False) -> Any:
+        try:
+            stand_in(impl, c_api=c_api)
+            return importlib.import_module(name)
+        except CannotStandInError as error:
+            pytest.skip(str(error))
+        except ModuleNotFoundError as error:
+            package = name.partition(".")[0]
+            if error.name != package:
+                raise
+            pytest.skip(f"{package} is not installed; pip install 'greenlet-bench[programs]'")
+
+    return load
 
 
 class Measure(Protocol):
@@ -151,25 +200,59 @@ def measure(request: pytest.FixtureRequest, benchmark: Any, impl: Implementation
 
 
 @pytest.fixture
-def measure_memory(request: pytest.FixtureRequest, impl: Implementation) -> Callable[..., None]:
-    """Measure what a workload's body adds to the process's memory, divided by the population."""
+def measure_memory(
+    request: pytest.FixtureRequest, impl: Implementation, population: int
+) -> Callable[..., None]:
+    """Measure what a workload's body adds to the process's memory, divided by the population.
 
-    def run(prepare: Callable[[int], Workload]) -> None:
+    Less than a page is no more than the reading can tell: it counts as a page.
+    """
+
+    def run(prepare: Callable[[int], Workload], population: int = population) -> None:
         try:
             resident_bytes()
+            available = available_bytes()
         except NotImplementedError as error:
             pytest.skip(str(error))
-        _measure_once(request.node, impl, prepare, resident_bytes)
+        needed = population * MOST_BYTES
+        if needed > available:
+            pytest.skip(
+                f"{population:,} greenlets may take {needed / 2**30:.0f} GiB and"
+                f" {available / 2**30:.0f} are free; end other programs or leave it out"
+            )
+        _measure_once(request.node, impl, prepare, population, resident_bytes, least=PAGE)
 
     return run
 
 
 @pytest.fixture
-def measure_cold(request: pytest.FixtureRequest, impl: Implementation) -> Callable[..., None]:
+def measure_cold(
+    request: pytest.FixtureRequest, impl: Implementation, population: int
+) -> Callable[..., None]:
     """Time a workload's body once, in a fresh process, divided by the population."""
 
     def run(prepare: Callable[[int], Workload]) -> None:
-        _measure_once(request.node, impl, prepare, time.perf_counter_ns)
+        _measure_once(request.node, impl, prepare, population, time.perf_counter_ns)
+
+    return run
+
+
+@pytest.fixture
+def measure_processes(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Run a program in some fresh processes; each prints the nanoseconds that it has measured.
+
+    The first is dropped: it finds the files in no cache.
+    """
+
+    def run(program: str, *arguments: str) -> None:
+        values = []
+        for _ in range(FRESH_PROCESSES):
+            done = subprocess.run(
+                [sys.executable, "-c", program, *arguments], capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stderr
+            values.append(float(done.stdout.splitlines()[-1]))
+        _record_timing(request.node, Timing(values[1:], values[:1]), 1)
 
     return run
 
@@ -178,17 +261,18 @@ def _measure_once(
     item: pytest.Item,
     impl: Implementation,
     prepare: Callable[[int], Workload],
+    population: int,
     read: Callable[[], int],
+    least: int = 0,
 ) -> None:
     """Record how much a reading grows while a workload's body runs, divided by the population."""
-    population = item.config.getoption("--bench-population")
     stage = Stage(impl, lambda: prepare(population))
     gc.collect()
     gc.disable()
     try:
         before = read()
         stage.resume()
-        grown = read() - before
+        grown = max(read() - before, least)
     finally:
         gc.enable()
     stage.check()
