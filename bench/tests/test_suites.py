@@ -99,3 +99,12 @@ def test_a_program_in_c_does_not_run_on_a_module_without_a_c_api(tmp_path: Path)
     for result in run(tmp_path, "idle", select(["gevent"])).values():
         assert outcome(result) == UNSUPPORTED
         assert "idle has no C API; give it" in result["message"]
+
+
+@pytest.mark.usefixtures("fakes")
+def test_an_implementation_cannot_win_by_leaving_out_what_a_switch_or_a_death_entails(
+    tmp_path: Path,
+) -> None:
+    some = select(["context.own", "context.read", "trace.round_trip", "kill.drop"])
+    results = run(tmp_path, "careless", some)
+    assert {id_: outcome(result) for id_, result in results.items()} == dict.fromkeys(results, FAIL)

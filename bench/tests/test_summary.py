@@ -108,3 +108,13 @@ def test_what_was_not_measured_is_not_run() -> None:
     samples = [sample("switch.a", "base", 0, 1.0)]
     (group,) = summarise(results(samples))
     assert group.rows[0].cells["fast"].outcome == "NOT RUN"
+
+
+def test_a_row_with_few_pairs_does_not_take_the_interval_from_the_mean() -> None:
+    many = series("memory.a", [800.0] * PAIRS, [100.0] * PAIRS)
+    few = series("memory.b", [200.0, 200.0], [100.0, 100.0])
+    (group,) = summarise(results([*many, *few]))
+    mean = group.ratios["fast"]
+    assert mean.value == pytest.approx(8) and mean.low is not None
+    (group,) = summarise(results(few))
+    assert group.ratios["fast"].value == pytest.approx(2)

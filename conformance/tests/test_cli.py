@@ -66,6 +66,7 @@ def test_show(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "dead.skip.parent: a dead target passes the switch to its parent" in out
     assert "MUST · since 0.1 · source: " in out
+    assert f"file: {spec.chapter_file('dead-target-skipping')}\n" in out
     assert "suspended" in out
 
 

@@ -191,11 +191,12 @@ def _show(options: argparse.Namespace) -> int:
 
 def _list(_options: argparse.Namespace) -> int:
     benchmarks = catalogue()
+    width = max(len(benchmark.id) for benchmark in benchmarks)
     for suite in SUITES:
         print(f"{suite}: {suite_title(suite)}")
         for benchmark in benchmarks:
             if benchmark.suite == suite:
-                print(f"  {benchmark.id:24} {benchmark.title} ({benchmark.unit})")
+                print(f"  {benchmark.id:{width}} {benchmark.title} ({benchmark.unit})")
     return EXIT_OK
 
 

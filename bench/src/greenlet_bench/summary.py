@@ -130,6 +130,8 @@ def _with_means(
         rows = [row for row in group.rows if label in row.ratios]
         if label != results.baseline and len(rows) < len(group.rows):
             incomplete.add(label)
+        # The mean is of pairs that all its rows have: one with few would leave it no interval.
+        rows = [row for row in rows if row.ratios[label].low is not None] or rows
         by_pair: dict[int, list[float]] = {}
         for row in rows:
             own = {s.pair: min(s.values) for s in by_key[row.id, label]}

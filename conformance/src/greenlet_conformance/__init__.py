@@ -12,6 +12,7 @@ Where things live:
 - ``isolation.py``     one child process a test;
 - ``interrupt.py``     Ctrl-C under the command;
 - ``reference.py``     greenlets in pure Python: the specification in executable form;
+- ``examples.py``      the programs in the chapters, each with its output;
 - ``fuzz/``            random programs, played by two implementations and compared;
 - ``results.py``       the JSON lines that a run leaves; ``results.schema.json`` is their schema;
 - ``report.py``        one page, with ``templates/``, ``junit.py`` and ``badge.py``;

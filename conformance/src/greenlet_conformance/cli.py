@@ -415,6 +415,7 @@ def _show(options: argparse.Namespace, book: spec.Spec) -> int:
     clause = book.find(options.clause)
     print(f"{clause.id}: {clause.title}")
     print(f"{clause.level} · since {clause.since} · source: {clause.source}")
-    print(f"chapter: {clause.chapter_title}\n")
+    print(f"chapter: {clause.chapter_title}")
+    print(f"file: {spec.chapter_file(clause.chapter)}\n")
     print(textwrap.indent(clause.text, "  "))
     return AS_EXPECTED

@@ -163,6 +163,11 @@ def load(folder: Path | None = None) -> Spec:
     return book
 
 
+def chapter_file(slug: str) -> Path:
+    """Where a chapter of the specification is."""
+    return spec_folder() / f"{slug}.md"
+
+
 def _features(index: str) -> dict[str, tuple[str, ...]]:
     body = next((s.body for s in _sections(index) if s.heading == "Features"), [])
     rows = filter(None, map(_FEATURE.match, body))

@@ -27,8 +27,9 @@
 #define GL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* Address space of one lane, guard included. CPython 3.10-3.13 count C recursion instead of
- * measuring the stack, on the assumption of a main thread's 8 MiB: less is a crash there. */
-#define GL_LANE_SIZE ((size_t)8 << 20)
+ * measuring the stack, on the assumption of a main thread's 8 MiB: much less is a crash there. Why
+ * it is one page less: lane.c. */
+#define GL_LANE_SIZE (((size_t)8 << 20) - 4096)
 /* A fault for sure needs a guard larger than any one stack frame that does not probe. */
 #define GL_LANE_GUARD ((size_t)64 << 10)
 /* Room for the header and the tail. */

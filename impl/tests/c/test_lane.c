@@ -30,7 +30,7 @@ faults(const char *address)
 static size_t
 resident_pages(gl_lane *lane)
 {
-    static unsigned char map[(GL_LANE_SIZE >> 12) + 2];
+    static unsigned char map[(GL_LANE_SIZE >> 12) + 1];
     char *start = (char *)((uintptr_t)lane->low & ~(uintptr_t)4095);
     size_t length = (size_t)(lane->end - start);
     CHECK(mincore(start, length, map) == 0);

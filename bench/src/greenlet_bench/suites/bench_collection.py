@@ -12,7 +12,12 @@ from greenlet_bench.catalogue import benchmark
 from greenlet_bench.harness import Implementation, Workload
 
 
-@benchmark("a full collection, for each suspended greenlet", unit="ns per greenlet", alone=True)
+@benchmark(
+    "a full collection, for each suspended greenlet",
+    unit="ns per greenlet",
+    alone=True,
+    quick=False,
+)
 def bench_pause(measure: Any, impl: Implementation, population: int) -> None:
     def prepare() -> Workload:
         gc.freeze()  # so that what else is in the process is not collected with them

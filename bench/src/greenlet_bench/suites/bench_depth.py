@@ -29,7 +29,7 @@ def _room_for(frames: int) -> Iterator[None]:
 
 
 @benchmark(
-    "round trip, {size:,} Python frames deep",
+    "round trip, depth in Python {size:,}",
     unit=ROUND_TRIP,
     series=PYTHON,
     axis="Python frames",
@@ -68,7 +68,7 @@ def bench_python_none(measure: Any, impl: Implementation) -> None:
 
 
 @benchmark(
-    "round trip, {size:,} nested C calls deep",
+    "round trip, depth in C {size:,}",
     unit=ROUND_TRIP,
     series=C,
     axis="nested C calls",

@@ -76,7 +76,7 @@ def bench_suspended(measure_memory: Any, impl: Implementation) -> None:
     series="memory.suspended",
     axis="greenlets",
     sizes=(10, 100, 1_000, 10_000, 100_000, 1_000_000),
-    quick_sizes=(1_000,),
+    quick_sizes=(),
     alone=True,
 )
 def bench_among(measure_memory: Any, impl: Implementation, size: int) -> None:

@@ -62,7 +62,7 @@ class Worker:
 
 
 @benchmark(
-    "round trips, shared out among {size} threads",
+    "round trips, threads that share them: {size}",
     unit="ns per round trip (two switches)",
     series="threads.round_trip",
     axis="threads",
