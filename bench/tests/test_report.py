@@ -347,6 +347,24 @@ def test_several_versions_are_drawn_beside_each_other(tmp_path: Path) -> None:
     assert trip.endswith("~ |"), "two pairs are too few to tell"
 
 
+def test_headlines_of_the_floor_are_what_to_compare_with(tmp_path: Path) -> None:
+    paths = [
+        write_lines(
+            tmp_path / f"{python}.jsonl",
+            [
+                line.replace('"headline": false', '"headline": true')
+                if '"id": "floor.c_call"' in line
+                else line
+                for line in bench_lines(python=python)
+            ],
+        )
+        for python in ("3.10.1", "3.13.0")
+    ]
+    source = report.write(paths, [], tmp_path / "reports").page.read_text(encoding="utf-8")
+    text = " ".join("".join(Page(source).text).split())
+    assert "For comparison, a C function, ns per call: 400 with 3.10, 400 with 3.13." in text
+
+
 def test_one_version_has_no_versions_to_compare(inputs: dict[str, Path], tmp_path: Path) -> None:
     written = report.write([inputs["bench"]], [], tmp_path / "reports")
     assert "versions" not in Page(written.page.read_text(encoding="utf-8")).ids

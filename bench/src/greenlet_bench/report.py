@@ -133,6 +133,7 @@ def write(bench: Sequence[Path], conformance_runs: Sequence[Path], output_dir: P
         "names": figures.Names([label for bench in benches for label in bench.results.labels]),
         "figures": figures,
         "headlines": headlines,
+        "yardsticks": views.yardsticks(benches),
         "headline_axis": views.ratio_axis(shown),
         "columns": columns,
         "chapters": matrix.matrix(runs),

@@ -296,6 +296,18 @@ class Headline:
         return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
+def yardsticks(benches: Sequence[Bench]) -> dict[str, list[str]]:
+    """What each headline of the floor costs, by version: `{"a call, ns": ["30 with 3.13"]}`."""
+    found: dict[str, list[str]] = {}
+    for bench in benches:
+        for row in bench.yardsticks:
+            cell = row.cells[bench.results.baseline]
+            if cell.outcome == OK:
+                told = f"{table.number(cell.minimum)} with {bench.version}"
+                found.setdefault(f"{row.title}, {row.unit}", []).append(told)
+    return found
+
+
 def headlines(benches: Sequence[Bench]) -> list[Headline]:
     """By benchmark, then by implementation."""
     found: dict[tuple[str, str], Headline] = {}
