@@ -4,6 +4,8 @@
  * half-made module. */
 #include "greenlet.h"
 
+#include "context/switch.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -108,6 +110,27 @@ module_lane_counts(PyObject *module, PyObject *ignored)
                          (Py_ssize_t)thread->heap_size);
 }
 
+PyDoc_STRVAR(
+    lane_facts_doc,
+    "_lane_facts()\n--\n\n"
+    "Of the calling thread: (ABI, guards of its lanes, what lowered their limit, the limit\n"
+    "asked for). The two in the middle are enumerations of lane.h; None: no such thing.");
+
+static PyObject *
+module_lane_facts(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    static const char *const guards[] = {NULL, "MADV_GUARD_INSTALL", "PROT_NONE"};
+    static const char *const limits[] = {NULL, "address space", "mappings", "refusal"};
+    gl_thread *thread = gl_thread_current();
+    if (thread == NULL) {
+        return NULL;
+    }
+    return Py_BuildValue("szzn", GL_ABI_NAME, guards[thread->lanes.guard],
+                         limits[thread->lanes.limited_by], (Py_ssize_t)gl_module.lane_limit);
+}
+
 PyDoc_STRVAR(set_lane_limit_doc,
              "_set_lane_limit(limit, /)\n--\n\n"
              "Set how many greenlets may have a lane of their own, in this thread and in threads\n"
@@ -127,6 +150,7 @@ module_set_lane_limit(PyObject *module, PyObject *number)
     }
     gl_module.lane_limit = limit;
     thread->lanes.limit = limit;
+    thread->lanes.limited_by = GL_LIMITED_BY_NOTHING;
     Py_RETURN_NONE;
 }
 
@@ -236,6 +260,7 @@ static PyMethodDef module_methods[] = {
     {"get_clocks_used_doing_optional_cleanup", module_get_clocks, METH_NOARGS, get_clocks_doc},
     {"set_thread_local", module_set_thread_local, METH_VARARGS, set_thread_local_doc},
     {"_lane_counts", module_lane_counts, METH_NOARGS, lane_counts_doc},
+    {"_lane_facts", module_lane_facts, METH_NOARGS, lane_facts_doc},
     {"_set_lane_limit", module_set_lane_limit, METH_O, set_lane_limit_doc},
 #ifdef GL_HAVE_TRASH_NESTING
     {"get_tstate_trash_delete_nesting", module_get_trash_nesting, METH_NOARGS,

@@ -1,6 +1,7 @@
 """greenlane: greenlets for CPython, each on a C stack of its own.
 
-A drop-in for the package ``greenlet``: the same names, the same behaviour.
+A drop-in for the package ``greenlet``: the same names, the same behaviour. Programs that import
+``greenlet`` use greenlane under ``python -m greenlane app.py``, or after `install()`.
 """
 
 from greenlane._greenlet import (
@@ -22,6 +23,11 @@ from greenlane._greenlet import enable_optional_cleanup as enable_optional_clean
 from greenlane._greenlet import (
     get_clocks_used_doing_optional_cleanup as get_clocks_used_doing_optional_cleanup,
 )
+from greenlane.installation import install as install
+
+TYPE_CHECKING = False  # that of typing, whose import takes longer than all of this
+if TYPE_CHECKING:
+    from greenlane.diagnosis import Diagnosis
 
 __all__ = [
     "_C_API",
@@ -35,3 +41,14 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+
+def doctor() -> "Diagnosis":
+    """Examine how greenlets work in this process; print the result, or look at its fields.
+
+    It is about the calling thread, in which one greenlet is started and ends. `python -m greenlane
+    doctor` prints the same.
+    """
+    from greenlane.diagnosis import examine  # what it needs is slow to import
+
+    return examine()

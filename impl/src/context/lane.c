@@ -72,10 +72,13 @@ static bool
 install_guard(gl_lane_pool *pool, char *start)
 {
     if (madvise(start, GL_LANE_GUARD, MADV_GUARD_INSTALL) == 0) {
+        pool->guard = GL_GUARD_INSTALL;
         return true;
     }
+    pool->guard = GL_GUARD_MAPPING;
     if (pool->limit > MOST_WITH_MAPPED_GUARDS) {
         pool->limit = MOST_WITH_MAPPED_GUARDS;
+        pool->limited_by = GL_LIMITED_BY_MAPPINGS;
     }
     return mprotect(start, GL_LANE_GUARD, PROT_NONE) == 0;
 }
@@ -152,6 +155,7 @@ limit_by(gl_lane_pool *pool, int resource)
     size_t lanes = space.rlim_cur / GL_LANE_SIZE;
     if (pool->limit > lanes / 4) {
         pool->limit = lanes / 4;
+        pool->limited_by = GL_LIMITED_BY_SPACE;
     }
     if (pool->shared_limit > lanes / 8 + 1) {
         pool->shared_limit = (unsigned)(lanes / 8 + 1);
@@ -224,6 +228,7 @@ gl_lane_bind(gl_lane_pool *pool, gl_lane *standing)
         }
         else {
             pool->limit = pool->own_count;
+            pool->limited_by = GL_LIMITED_BY_REFUSAL;
         }
     }
     if (GL_UNLIKELY(pool->own_count == RESERVE_AT)) {

@@ -56,6 +56,21 @@ typedef struct gl_slice {
     _Alignas(16) char data[];
 } gl_slice;
 
+/* What protects the lower end of a lane. */
+typedef enum gl_guard {
+    GL_GUARD_NONE_YET, /* no lane was made yet */
+    GL_GUARD_INSTALL,  /* MADV_GUARD_INSTALL: costs no mapping */
+    GL_GUARD_MAPPING,  /* PROT_NONE: two mappings a lane */
+} gl_guard;
+
+/* Why fewer tenants than asked for may have a lane of their own. */
+typedef enum gl_limited_by {
+    GL_LIMITED_BY_NOTHING,
+    GL_LIMITED_BY_SPACE,    /* RLIMIT_AS or RLIMIT_DATA */
+    GL_LIMITED_BY_MAPPINGS, /* guards are mappings, of which a process has so many */
+    GL_LIMITED_BY_REFUSAL,  /* the system refused memory for a lane */
+} gl_limited_by;
+
 typedef struct gl_lane_pool {
     size_t limit;                     /* how many tenants may have a lane of their own */
     size_t own_count;                 /* how many have */
@@ -68,8 +83,10 @@ typedef struct gl_lane_pool {
     size_t idle_count;                /* how many of them */
     size_t idle_capacity;             /* how many fit in `idle` */
     size_t created_count;             /* lanes ever made: chooses the next one's colour */
-    char *fresh;     /* the part of the newest slab that no lane was made of yet: */
-    char *fresh_end; /*   whole lanes between these two addresses */
+    char *fresh;              /* the part of the newest slab that no lane was made of yet: */
+    char *fresh_end;          /*   whole lanes between these two addresses */
+    gl_guard guard;           /* that of the newest lane */
+    gl_limited_by limited_by; /* what lowered `limit` last */
 } gl_lane_pool;
 
 /* Opens a pool in which `limit` tenants have a lane of their own; fewer where the process may not

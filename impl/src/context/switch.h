@@ -19,6 +19,11 @@
 #ifndef GREENLANE_CONTEXT_SWITCH_H
 #define GREENLANE_CONTEXT_SWITCH_H
 
+/* The name of the ABI, for people; switch.S makes the same choice. */
+#if defined(__x86_64__)
+#define GL_ABI_NAME "x86-64 System V"
+#endif
+
 /* The first function of a new context. It runs on the new stack and returns the stack pointer of
  * the suspended context that continues instead; the stack it ran on is not used again. */
 typedef void *(*gl_context_entry)(void *argument);

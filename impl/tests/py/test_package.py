@@ -12,8 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import greenlane
-from greenlane import __main__ as command
-from greenlane import _greenlet
+from greenlane import _greenlet, command
 
 # What programs written for greenlet import from it: by name, and by "*".
 CONTRACT = {

@@ -22,7 +22,12 @@ DIFFERENCES = {
     "extension.UnswitchableGreenlet": (
         "a class whose switches fail on purpose, of which greenlet's own tests are the only users"
     ),
+    "package.install": "greenlane's own: takes the place of greenlet",
+    "package.installation": "the module of that function",
+    "package.doctor": "greenlane's own: says how it works here",
+    "package.TYPE_CHECKING*": "tells type checkers of an import that is made later",
     "extension._lane_counts": "for greenlane.lanes",
+    "extension._lane_facts": "for greenlane.doctor",
     "extension._set_lane_limit": "for greenlane.lanes",
     "type.__del__": "a finalizer shows up as this name; it is what raises GreenletExit",
     "instance.__del__": "a finalizer shows up as this name; it is what raises GreenletExit",

@@ -1,0 +1,94 @@
+"""greenlane in the place of greenlet: ``import greenlet`` finds the package in ``stand_in``.
+
+Three ways lead there, and all of them only put the directory ``stand_in`` on the module search
+path, in front of what is installed; nothing on disk changes, and without them all is as before:
+
+- ``python -m greenlane app.py`` starts the program with it in PYTHONPATH (``command.py``),
+- `install()` inserts it into ``sys.path`` of a running program, and into PYTHONPATH,
+- the distribution ``greenlane-everywhere`` does so in each Python that starts with GREENLANE=1.
+
+PYTHONPATH is how child processes get it, and ``multiprocessing`` hands on ``sys.path``, too.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from greenlane import _greenlet
+
+TYPE_CHECKING = False  # that of typing: each program imports this, and typing is slow to import
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping
+    from types import ModuleType
+
+#: The directory that holds a package ``greenlet``. (pathlib would be slow to import.)
+STAND_IN = os.path.abspath(__file__).removesuffix("installation.py") + "stand_in"  # noqa: PTH100
+
+
+def install(*, children: bool = True) -> None:
+    """Answer ``import greenlet`` with greenlane from now on, in this process.
+
+    Call it before anything imports greenlet. With ``children``, Python processes that are started
+    later do the same: PYTHONPATH in ``os.environ`` names the stand-in for greenlet. A second call
+    does no harm.
+
+    Raises RuntimeError if another greenlet has been imported already, naming the modules that hold
+    it, or if a file of the program is in the way.
+    """
+    if "greenlet" not in sys.modules:
+        if STAND_IN not in sys.path:
+            # Where PYTHONPATH stands: behind the directory of the program, if there is one.
+            sys.path.insert(0 if getattr(sys.flags, "safe_path", False) else 1, STAND_IN)
+        __import__("greenlet")
+    if not is_installed():
+        raise RuntimeError(_too_late())
+    if children:
+        add_to_environment(os.environ)
+
+
+def is_installed() -> bool:
+    """Return whether the module ``greenlet`` that this process has imported is greenlane."""
+    imported = sys.modules.get("greenlet")
+    return getattr(imported, "greenlet", None) is _greenlet.greenlet
+
+
+def add_to_environment(environment: MutableMapping[str, str]) -> None:
+    """Make PYTHONPATH begin with the stand-in, so that Pythons started with it find that first."""
+    rest = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    if STAND_IN not in rest:
+        environment["PYTHONPATH"] = os.pathsep.join([STAND_IN, *rest])
+
+
+def holders(package: ModuleType) -> Iterator[str]:
+    """Name the modules whose variables hold a greenlet package, what is in it, or a subclass.
+
+    They are in the order of their import. The package's own modules are left out.
+    """
+    extension = getattr(package, "_greenlet", package)
+    base = getattr(package, "greenlet", None)
+    parts = [package, extension, base]
+    parts += [getattr(package, name, None) for name in ("getcurrent", "error", "GreenletExit")]
+    identities = {id(part) for part in parts if part is not None}
+    own = {package.__name__, "greenlet", "greenlane"}
+    for name, module in list(sys.modules.items()):
+        # Lazy modules must not be made to load.
+        variables = vars(module) if isinstance(module, type(sys)) else {}
+        if name.partition(".")[0] not in own and any(
+            id(value) in identities or (isinstance(value, type) and base in type.mro(value))
+            for value in list(variables.values())
+        ):
+            yield name
+
+
+def _too_late() -> str:
+    """Return the message for a greenlet that is not greenlane."""
+    package = sys.modules["greenlet"]
+    version = getattr(package, "__version__", "of unknown version")
+    where = getattr(package, "__file__", None)
+    names = list(holders(package)) or ["a module that keeps no reference to it"]
+    who = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return (
+        f"greenlet {version} ({where}) has been imported already, by {who}: call "
+        "greenlane.install() before that import, or run `python -m greenlane` with the program"
+    )
