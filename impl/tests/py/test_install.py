@@ -297,7 +297,7 @@ def test_everywhere_ignores_the_environment_where_python_does() -> None:
 
 
 def test_everywhere_without_greenlane() -> None:
-    done = everywhere("import sys; print(len(sys.path) > 0)", "-S", GREENLANE="1")
+    done = everywhere("import sys; print(len(sys.path) > 0)", "-S", GREENLANE="1", PYTHONPATH="")
     assert done.stdout == "True\n"
     assert "greenlane is not installed here" in done.stderr
 
