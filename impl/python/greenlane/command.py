@@ -26,6 +26,7 @@ examples:
   python -m greenlane                    what is installed, and a switch to prove that it works
   python -m greenlane --include          the compiler flag to build extensions against its C API
 
+Options of Python itself go before: python -X dev -m greenlane app.py.
 Child processes of the program use greenlane, too, unless they ignore PYTHONPATH. Exit codes: those
 of the program; otherwise 0, or 2 for arguments that cannot be used.
 """

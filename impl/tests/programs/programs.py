@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -287,11 +288,15 @@ def run_program(program: Program, quick: bool, words: list[str]) -> dict[str, An
     runs: Runs = {side: {} for side in SIDES}
     greenlets: dict[str, set[str]] = {side: set() for side in SIDES}
 
+    seconds: dict[str, float] = {}
+
     def run_once(unit: Unit) -> dict[str, dict[str, str]]:
         found = {}
+        started = time.monotonic()
         for side in SIDES:
             found[side], had = run_unit(program, unit, side)
             greenlets[side] |= had
+        seconds[unit.name] = time.monotonic() - started
         return found
 
     def keep(found: dict[str, dict[str, str]]) -> None:
@@ -307,7 +312,10 @@ def run_program(program: Program, quick: bool, words: list[str]) -> dict[str, An
                 again.append(unit)
             else:
                 keep(found)
-            print(f"[{number + 1}/{len(units)}] {unit.name}", *fails, sep="\n    ", flush=True)
+            took = f"{seconds[unit.name]:.1f} s"
+            print(
+                f"[{number + 1}/{len(units)}] {unit.name}, {took}", *fails, sep="\n    ", flush=True
+            )
     for number, unit in enumerate(again):
         for attempt in range(RUNS):
             found = run_once(unit)

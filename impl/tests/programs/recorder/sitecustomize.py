@@ -66,11 +66,11 @@ class Finder:
     def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
         if name != "unittest.result":
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         spec = PathFinder.find_spec(name, path, target)  # type: ignore[arg-type]
         if spec is not None and spec.origin is not None:
             spec.loader = Loader(name, spec.origin)
         return spec
 
 
-sys.meta_path.insert(0, Finder())  # type: ignore[arg-type]
+sys.meta_path.insert(0, Finder())
