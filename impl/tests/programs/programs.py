@@ -64,7 +64,7 @@ class Unit:
     #: Where it runs.
     directory: Path
     #: Seconds until it is stopped.
-    limit: float = 180
+    limit: float = 400
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def files(directory: Path, *patterns: str) -> list[str]:
 # ---- The programs --------------------------------------------------------------------------------
 
 GEVENT_QUICK = (
-    *("event", "greenlet", "greenletset", "pool", "queue", "semaphore", "timeout", "hub", "local"),
+    *("event", "greenlet", "greenletset", "queue", "semaphore", "timeout", "hub", "local"),
     *("contextvars", "iwait", "joinall", "GreenletExit", "exc_info", "lock", "real_greenlet"),
 )
 
@@ -114,13 +114,10 @@ def gevent_units(directory: Path, quick: bool) -> list[Unit]:
         names = [name for name in names if name[len("test__") : -len(".py")] in GEVENT_QUICK]
     # Without tests of other hosts, and without those that ask for memory by the gigabyte.
     options = ("-m", "gevent.tests", "--processes", "1", "--use", "all,-network")
-    return [Unit(name, (*options, name), directory, 400) for name in names]
+    return [Unit(name, (*options, name), directory) for name in names]
 
 
-EVENTLET_QUICK = (
-    *("event", "greenpool", "greenthread", "pools", "queue", "semaphore", "timeout", "hub"),
-    *("dagpool", "timer"),
-)
+EVENTLET_QUICK = ("dagpool", "event", "pools", "queue", "semaphore", "timer")
 
 
 def eventlet_units(directory: Path, quick: bool) -> list[Unit]:
