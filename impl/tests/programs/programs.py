@@ -83,7 +83,18 @@ class Program:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-PYTEST = ("-m", "pytest", "-q", "-p", "pytest_outcomes", "-p", "no:cacheprovider")
+#: With the program's configuration, and none that lies above it.
+PYTEST = (
+    "-m",
+    "pytest",
+    "-c",
+    "pyproject.toml",
+    "-q",
+    "-p",
+    "pytest_outcomes",
+    "-p",
+    "no:cacheprovider",
+)
 
 
 def pytest_units(directory: Path, files: Iterable[str], *options: str) -> list[Unit]:
