@@ -16,8 +16,8 @@ import sys
 
 try:
     from greenlane import _greenlet
-except ModuleNotFoundError as missing:
-    if missing.name not in ("greenlane", "greenlane._greenlet"):
+except ModuleNotFoundError as _missing:
+    if _missing.name not in ("greenlane", "greenlane._greenlet"):
         raise
     _ours = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - pathlib would be slow here
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != _ours]  # noqa: PTH100
