@@ -48,10 +48,16 @@ _ANSWER = "greenlet-bench probe: "
 
 _PROBE = f"""
 import importlib, json, sys
+from importlib.machinery import EXTENSION_SUFFIXES
 module = importlib.import_module(sys.argv[1])
 missing = [n for n in ("greenlet", "getcurrent", "GreenletExit") if not hasattr(module, n)]
 version = getattr(module, "__version__", None)
-answer = json.dumps({{"version": version and str(version), "missing": missing}})
+names = sorted(n for n in sys.modules if n == sys.argv[1] or n.startswith(sys.argv[1] + "."))
+files = (getattr(sys.modules[n], "__file__", None) or "" for n in names)
+extensions = [file for file in files if file.endswith(tuple(EXTENSION_SUFFIXES))]
+answer = json.dumps(
+    {{"version": version and str(version), "missing": missing, "extensions": extensions}}
+)
 print("\\n{_ANSWER}" + answer, flush=True)
 """
 
@@ -144,7 +150,10 @@ def schedule(some: Sequence[Batch], targets: Sequence[Target], rounds: int) -> I
 
 
 def probe(target: Target) -> dict[str, Any]:
-    """Label, module and version. Raises ImplementationError if the module cannot be used."""
+    """What a header tells of an implementation: label, module, version, extension modules.
+
+    Raises ImplementationError if the module cannot be used.
+    """
     name = target.module
     try:
         done = subprocess.run(
@@ -167,7 +176,12 @@ def probe(target: Target) -> dict[str, Any]:
     if found["missing"]:
         missing = ", ".join(found["missing"])
         raise ImplementationError(f"module {name} is not a greenlet: it has no {missing}")
-    return {"label": target.label, "module": name, "version": found["version"]}
+    return {
+        "label": target.label,
+        "module": name,
+        "version": found["version"],
+        "extensions": [machine.describe_extension(Path(file)) for file in found["extensions"]],
+    }
 
 
 def choose_cpu() -> int | None:
