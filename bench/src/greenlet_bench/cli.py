@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from greenlet_bench import __version__, results, table
-from greenlet_bench.catalogue import SUITES, catalogue, select, suite_title
+from greenlet_bench import __version__, instructions, results, table
+from greenlet_bench.catalogue import SUITES, Benchmark, catalogue, select, suite_title
 from greenlet_bench.driver import FULL, QUICK, Driver, Target, choose_cpu
 from greenlet_bench.errors import (
     EXIT_FAILED,
@@ -28,6 +28,7 @@ EXIT_CODES = """exit codes:
   2  wrong options
   3  an input file is missing, cut short or garbled; nothing is written
   4  an implementation cannot be imported
+  8  a program that is needed, such as valgrind, is not installed
 """
 
 
@@ -89,6 +90,11 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         metavar="SECONDS",
         help=f"when a process is killed (default: {FULL.timeout:g})",
+    )
+    run.add_argument(
+        "--instructions",
+        action="store_true",
+        help="also count instructions per operation with valgrind, which no noise reaches",
     )
     run.add_argument(
         "--output",
@@ -172,7 +178,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.output.exists() and not options.output.is_file():
         raise BenchError(f"cannot write {options.output}: it is not a file; name one in a folder")
 
-    driver = Driver(select(options.suite, quick=options.quick), targets, settings)
+    benchmarks = select(options.suite, quick=options.quick)
+    driver = Driver(benchmarks, targets, settings, _counted(options, benchmarks))
     progress = Progress(driver.steps)
     try:
         sound = driver.run(options.output, baseline.label, progress)
@@ -182,6 +189,18 @@ def _run(options: argparse.Namespace) -> int:
     print(table.render(found))
     print(f"\n{duration(found.footer['seconds'])}; written to {options.output}")
     return EXIT_OK if sound else EXIT_FAILED
+
+
+def _counted(options: argparse.Namespace, benchmarks: list[Benchmark]) -> list[Benchmark]:
+    """Those whose instructions are to be counted. Raises BenchError if none can be."""
+    if not options.instructions:
+        return []
+    instructions.find_valgrind()  # missed now, not after minutes
+    counted = instructions.countable(benchmarks)
+    if not counted:
+        names = ", ".join(instructions.COUNTED)
+        raise BenchError(f"--instructions: of none of these; they can be counted of {names}")
+    return counted
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -30,10 +30,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TextIO
 
-from greenlet_bench import __version__, machine
+from greenlet_bench import __version__, instructions, machine
 from greenlet_bench.catalogue import PROGRAMS, Benchmark, suite_title
 from greenlet_bench.errors import BenchError, ImplementationError
-from greenlet_bench.results import CRASH, FAIL, OK, SCHEMA, TIMEOUT, UNSUPPORTED, Sample
+from greenlet_bench.results import CRASH, FAIL, OK, SCHEMA, TIMEOUT, UNSUPPORTED, Count, Sample
 
 SUITES_FOLDER = Path(__file__).parent / "suites"
 
@@ -223,11 +223,17 @@ class Driver:
     """Runs the processes and writes the result file."""
 
     def __init__(
-        self, benchmarks: Sequence[Benchmark], targets: Sequence[Target], settings: Settings
+        self,
+        benchmarks: Sequence[Benchmark],
+        targets: Sequence[Target],
+        settings: Settings,
+        counted: Sequence[Benchmark] = (),
     ) -> None:
+        """`counted` are the benchmarks whose instructions are counted besides."""
         self._benchmarks = benchmarks
         self._targets = targets
         self._settings = settings
+        self._counted = counted
         self.steps = list(
             schedule(batches(benchmarks, quick=settings.quick), targets, settings.rounds)
         )
@@ -246,6 +252,7 @@ class Driver:
             with partial.open("w", encoding="utf-8") as file:
                 self._write_head(file, implementations, baseline)
                 count = self._measure(file, progress)
+                self._count_instructions(file, progress)
                 seconds = round(time.monotonic() - started, 1)
                 footer = {"kind": "footer", "samples": count, "seconds": seconds}
                 file.write(json.dumps(footer) + "\n")
@@ -290,6 +297,20 @@ class Driver:
                 count += 1
             file.flush()
         return count
+
+    def _count_instructions(self, file: TextIO, progress: Callable[[Step, int, int], None]) -> None:
+        if not self._counted:
+            return
+
+        def shown(done: Count, number: int, total: int) -> None:
+            (target,) = (t for t in self._targets if t.label == done.implementation)
+            progress(Step(f"instructions of {done.benchmark}", target, 0), number - 1, total)
+
+        modules = {target.label: target.module for target in self._targets}
+        for count in instructions.count(modules, self._counted, shown):
+            if count.per_operation is None:
+                self._broken.add((count.implementation, count.benchmark))
+            file.write(count.line() + "\n")
 
     def _run_step(self, step: Step, seed: int) -> Iterator[Sample]:
         """The samples of one step; more than one process if one dies."""
