@@ -233,10 +233,15 @@ class Driver:
         self._benchmarks = benchmarks
         self._targets = targets
         self._settings = settings
-        self._counted = counted
-        self.steps = list(
+        self._timed = list(
             schedule(batches(benchmarks, quick=settings.quick), targets, settings.rounds)
         )
+        self._counted = [
+            Step(Batch(f"instructions of {benchmark.id}", (benchmark,)), target, 0)
+            for benchmark in counted
+            for target in targets
+        ]
+        self.steps = [*self._timed, *self._counted]
         self._broken: set[tuple[str, str]] = set()
         self._sound = True
 
@@ -287,7 +292,7 @@ class Driver:
     def _measure(self, file: TextIO, progress: Callable[[Step, int, int], None]) -> int:
         seeds = random.Random().sample(range(1, 2**32), 2 * self._settings.rounds)
         count = 0
-        for number, step in enumerate(self.steps):
+        for number, step in enumerate(self._timed):
             progress(step, number, len(self.steps))
             for sample in self._run_step(step, seeds[step.pair]):
                 if sample.outcome != OK:
@@ -299,18 +304,14 @@ class Driver:
         return count
 
     def _count_instructions(self, file: TextIO, progress: Callable[[Step, int, int], None]) -> None:
-        if not self._counted:
-            return
-
-        def shown(done: Count, number: int, total: int) -> None:
-            (target,) = (t for t in self._targets if t.label == done.implementation)
-            progress(Step(f"instructions of {done.benchmark}", target, 0), number - 1, total)
-
-        modules = {target.label: target.module for target in self._targets}
-        for count in instructions.count(modules, self._counted, shown):
-            if count.per_operation is None:
-                self._broken.add((count.implementation, count.benchmark))
-            file.write(count.line() + "\n")
+        tasks = [(step.target, step.batch.benchmarks[0].id) for step in self._counted]
+        counts = instructions.count([(target.module, id_) for target, id_ in tasks])
+        for number, (target, id_) in enumerate(tasks):
+            progress(self._counted[number], len(self._timed) + number, len(self.steps))
+            per_operation, message = next(counts)
+            self._sound &= per_operation is not None
+            file.write(Count(id_, target.label, per_operation, message).line() + "\n")
+            file.flush()
 
     def _run_step(self, step: Step, seed: int) -> Iterator[Sample]:
         """The samples of one step; more than one process if one dies."""

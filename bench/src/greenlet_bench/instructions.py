@@ -22,14 +22,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from greenlet_bench import counted, machine
 from greenlet_bench.catalogue import Benchmark, select
 from greenlet_bench.errors import BenchError, ToolError
-from greenlet_bench.results import Count
 
 COUNTED = ("switch.round_trip", "args", "throw", "create", "life", "getcurrent")
 """Suites and benchmarks whose instructions are counted: short, and the same work in each round."""
@@ -129,29 +128,21 @@ def per_operation(valgrind: str, module: str, benchmark: str) -> float:
     return (long - short) / ((LONG - SHORT) * answer.operations)
 
 
-def count(
-    modules: dict[str, str],
-    benchmarks: Sequence[Benchmark],
-    progress: Callable[[Count, int, int], None],
-) -> list[Count]:
-    """Count all benchmarks of all modules, given by label, as many at a time as there are CPUs.
+def count(tasks: Sequence[tuple[str, str]]) -> Iterator[tuple[float | None, str]]:
+    """Instructions per operation of modules' benchmarks, in order; None and a message on failure.
 
-    Raises ToolError if there is no valgrind. A benchmark that fails has no number but a message.
+    As many run at a time as there are CPUs: they do not disturb each other's counts. Raises
+    ToolError if there is no valgrind.
     """
+    if not tasks:
+        return
     valgrind = find_valgrind()
 
-    def one(task: tuple[str, str]) -> Count:
-        label, benchmark = task
+    def one(task: tuple[str, str]) -> tuple[float | None, str]:
         try:
-            number = per_operation(valgrind, modules[label], benchmark)
+            return round(per_operation(valgrind, *task), 2), ""
         except BenchError as error:
-            return Count(benchmark, label, None, str(error))
-        return Count(benchmark, label, round(number, 2))
+            return None, str(error)
 
-    tasks = [(label, benchmark.id) for benchmark in benchmarks for label in modules]
-    found = []
     with ThreadPoolExecutor(len(machine.allowed_cpus()) or os.cpu_count()) as pool:
-        for number, done in enumerate(pool.map(one, tasks), 1):
-            progress(done, number, len(tasks))
-            found.append(done)
-    return found
+        yield from pool.map(one, tasks)
