@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from greenlet_bench import __version__, instructions, results, table
+from greenlet_bench import (
+    __version__,
+    baselines,
+    comparison,
+    formats,
+    instructions,
+    results,
+    table,
+)
 from greenlet_bench.catalogue import SUITES, Benchmark, catalogue, select, suite_title
 from greenlet_bench.driver import FULL, QUICK, Driver, Target, choose_cpu
 from greenlet_bench.errors import (
@@ -28,6 +36,9 @@ EXIT_CODES = """exit codes:
   2  wrong options
   3  an input file is missing, cut short or garbled; nothing is written
   4  an implementation cannot be imported
+  5  gate: a row is worse than its threshold allows
+  6  two results are not comparable: other machine, other Python, other amounts
+  7  gate: a row is missing, failed, or was measured too seldom to tell
   8  a program that is needed, such as valgrind, is not installed
 """
 
@@ -103,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="where the JSON lines go (default: bench.jsonl)",
     )
+    _add_format(run)
     run.set_defaults(function=_run)
 
     report = commands.add_parser(
@@ -146,11 +158,92 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     show.add_argument("file", type=Path)
+    _add_format(show)
     show.set_defaults(function=_show)
+
+    _add_save_baseline(commands)
+    _add_compare(commands)
 
     listing = commands.add_parser("list", help="list suites and benchmarks")
     listing.set_defaults(function=_list)
     return parser
+
+
+def _add_format(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--format",
+        choices=tuple(formats.FORMATS),
+        default="table",
+        help="how the table is printed (default: table); CSV has the numbers unrounded",
+    )
+
+
+def _add_folder(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--folder",
+        type=Path,
+        default=baselines.FOLDER,
+        metavar="DIR",
+        help=f"where saved results are (default: {baselines.FOLDER})",
+    )
+
+
+def _add_save_baseline(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    save = commands.add_parser(
+        "save-baseline",
+        help="keep a result under a name",
+        description="Copy a result file into a folder, under a name that compare takes.",
+        epilog=f"""example:
+  greenlet-bench save-baseline before bench.jsonl
+
+{EXIT_CODES}""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    save.add_argument("name")
+    save.add_argument("file", type=Path)
+    save.add_argument("--replace", action="store_true", help="even if the name is taken")
+    _add_folder(save)
+    save.set_defaults(function=_save_baseline)
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="tell what changed between two results",
+        description="Ratios old / new with 95%% intervals: above 1x the new result is better.",
+        epilog=f"""examples:
+  greenlet-bench compare before bench.jsonl
+  greenlet-bench compare old.jsonl new.jsonl --relative --format markdown
+
+{EXIT_CODES}""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name in ("old", "new"):
+        compare.add_argument(name, help="a result file, or the name of a saved one")
+    compare.add_argument(
+        "--relative",
+        action="store_true",
+        help="compare ratios to the baseline implementation of each run, not times",
+    )
+    compare.add_argument(
+        "--force", action="store_true", help="even if machine, Python or amounts differ"
+    )
+    _add_format(compare)
+    _add_folder(compare)
+    compare.set_defaults(function=_compare)
+
+
+def _save_baseline(options: argparse.Namespace) -> int:
+    path = baselines.save(options.name, options.file, options.folder, replace=options.replace)
+    print(f"saved: {path}")
+    return EXIT_OK
+
+
+def _compare(options: argparse.Namespace) -> int:
+    old, new = (baselines.load(name, options.folder) for name in (options.old, options.new))
+    found = comparison.build(old, new, relative=options.relative, force=options.force)
+    print(formats.render(found, options.format))
+    return EXIT_OK
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -186,8 +279,11 @@ def _run(options: argparse.Namespace) -> int:
     finally:
         progress.done()
     found = results.read(options.output)
-    print(table.render(found))
-    print(f"\n{duration(found.footer['seconds'])}; written to {options.output}")
+    print(table.render(found, options.format))
+    print(
+        f"\n{duration(found.footer['seconds'])}; written to {options.output}",
+        file=sys.stdout if options.format == "table" else sys.stderr,
+    )
     return EXIT_OK if sound else EXIT_FAILED
 
 
@@ -204,7 +300,7 @@ def _counted(options: argparse.Namespace, benchmarks: list[Benchmark]) -> list[B
 
 
 def _show(options: argparse.Namespace) -> int:
-    print(table.render(results.read(options.file)))
+    print(table.render(results.read(options.file), options.format))
     return EXIT_OK
 
 
