@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from greenlet_bench import (
     baselines,
     comparison,
     formats,
+    gate,
     instructions,
     results,
     table,
@@ -163,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_save_baseline(commands)
     _add_compare(commands)
+    _add_gate(commands)
 
     listing = commands.add_parser("list", help="list suites and benchmarks")
     listing.set_defaults(function=_list)
@@ -233,6 +236,95 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     compare.set_defaults(function=_compare)
 
 
+def _add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "gate",
+        help="fail if an implementation is slower than the thresholds allow",
+        description="Hold an implementation to thresholds. Without --bench it measures the rows"
+        " that have one, beside the baseline, which takes two minutes. A row fails only if its"
+        " whole 95%% interval is on the wrong side.",
+        epilog=f"""examples:
+  greenlet-bench gate
+  greenlet-bench gate --bench bench.jsonl --thresholds my-thresholds.toml
+
+{EXIT_CODES}""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "--bench", type=Path, metavar="FILE", help="judge this result instead of measuring"
+    )
+    command.add_argument(
+        "--thresholds",
+        type=Path,
+        default=gate.DEFAULT,
+        metavar="FILE",
+        help="a TOML file (default: the one that comes with greenlet-bench)",
+    )
+    command.add_argument(
+        "--impl",
+        default=DEFAULT_IMPLEMENTATIONS[0],
+        metavar="[LABEL=]MODULE",
+        help=f"what is held to them (default: {DEFAULT_IMPLEMENTATIONS[0]})",
+    )
+    command.add_argument(
+        "--no-instructions",
+        action="store_true",
+        help="leave out the thresholds of instructions, which need valgrind",
+    )
+    command.add_argument(
+        "--rounds",
+        type=int,
+        default=QUICK.rounds,
+        metavar="N",
+        help=f"rounds of A B B A (default: {QUICK.rounds})",
+    )
+    command.add_argument(
+        "--output", type=Path, metavar="FILE", help="keep what was measured, as JSON lines"
+    )
+    _add_format(command)
+    command.set_defaults(function=_gate)
+
+
+def _gate(options: argparse.Namespace) -> int:
+    thresholds = gate.read(options.thresholds)
+    if options.no_instructions:
+        thresholds = [one for one in thresholds if one.kind != "instructions"]
+    target = Target.parse(options.impl)
+    if options.bench is not None:
+        found = results.read(options.bench)
+        thresholds = gate.applying(thresholds, found.header["python"]["version"])
+    else:
+        thresholds = gate.applying(thresholds)
+        found = _measure_gated(options, thresholds, target)
+    judgements = gate.judge(found, thresholds, target.label)
+    print(formats.render(gate.build(judgements, target.label), options.format))
+    return gate.exit_code(judgements)
+
+
+def _measure_gated(
+    options: argparse.Namespace, thresholds: Sequence[gate.Threshold], target: Target
+) -> results.Results:
+    """Measure the rows that the thresholds need, and nothing else."""
+    if options.rounds < QUICK.rounds:
+        raise BenchError(f"--rounds {options.rounds}: an interval needs {QUICK.rounds}")
+    ids = [id_ for one in thresholds for id_ in one.benchmarks]
+    counted = [one.benchmark for one in thresholds if one.kind == "instructions"]
+    if counted:
+        instructions.find_valgrind()
+    settings = replace(QUICK, rounds=options.rounds, cpu=choose_cpu(), quick=False)
+    targets = [target, Target.parse(DEFAULT_BASELINE)]
+    driver = Driver(select(ids), targets, settings, select(counted) if counted else [])
+    with tempfile.TemporaryDirectory(prefix="greenlet-bench-") as folder:
+        output = options.output or Path(folder) / "gate.jsonl"
+        _check_output(output)
+        progress = Progress(driver.steps)
+        try:
+            driver.run(output, DEFAULT_BASELINE, progress)
+        finally:
+            progress.done()
+        return results.read(output)
+
+
 def _save_baseline(options: argparse.Namespace) -> int:
     path = baselines.save(options.name, options.file, options.folder, replace=options.replace)
     print(f"saved: {path}")
@@ -265,12 +357,7 @@ def _run(options: argparse.Namespace) -> int:
         targets.append(baseline)
     if len({target.label for target in targets}) < len(targets):
         raise BenchError("two implementations have the same label; give one as LABEL=MODULE")
-    if not options.output.parent.is_dir():
-        raise BenchError(f"cannot write {options.output}: its folder does not exist")
-
-    if options.output.exists() and not options.output.is_file():
-        raise BenchError(f"cannot write {options.output}: it is not a file; name one in a folder")
-
+    _check_output(options.output)
     benchmarks = select(options.suite, quick=options.quick)
     driver = Driver(benchmarks, targets, settings, _counted(options, benchmarks))
     progress = Progress(driver.steps)
@@ -285,6 +372,14 @@ def _run(options: argparse.Namespace) -> int:
         file=sys.stdout if options.format == "table" else sys.stderr,
     )
     return EXIT_OK if sound else EXIT_FAILED
+
+
+def _check_output(path: Path) -> None:
+    """Raises BenchError if no file can be written there."""
+    if not path.parent.is_dir():
+        raise BenchError(f"cannot write {path}: its folder does not exist")
+    if path.exists() and not path.is_file():
+        raise BenchError(f"cannot write {path}: it is not a file; name one in a folder")
 
 
 def _counted(options: argparse.Namespace, benchmarks: list[Benchmark]) -> list[Benchmark]:

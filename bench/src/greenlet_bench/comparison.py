@@ -151,7 +151,7 @@ def _record(change: Change, measure: str) -> dict[str, object]:
 def _counted(
     old: Results, new: Results, labels: list[str]
 ) -> tuple[Section, list[dict[str, object]]]:
-    """The instructions that both runs counted. What differs by less than their resolution does not."""
+    """The instructions that both runs counted; differences below their resolution are none."""
     before = {(c.benchmark, c.implementation): c.per_operation for c in old.counts}
     rows = {id_: row for id_, (_, row) in _rows(new).items()}
     section = Section("Instructions per operation", [])

@@ -5,8 +5,8 @@ count of one and the same program is the same each time, whatever else the machi
 time: it knows nothing of caches, of branches predicted wrongly, or of the kernel. But a change that
 adds one instruction to a switch shows.
 
-A benchmark is run twice, for `SHORT` and for `LONG` rounds. What both do, starting Python, importing
-and warming up, cancels in the difference:
+A benchmark is run twice, for `SHORT` and for `LONG` rounds. What both do, starting Python,
+importing and warming up, cancels in the difference:
 
     per operation = (count of LONG - count of SHORT) / ((LONG - SHORT) * operations of a round)
 

@@ -172,9 +172,10 @@ def read(path: Path) -> Results:
         sound = (
             results.baseline in results.labels
             and results.footer["samples"] == len(samples)
+            and all(s.benchmark in known and s.implementation in results.labels for s in samples)
             and all(
-                one.benchmark in known and one.implementation in results.labels
-                for one in (*samples, *results.counts)
+                count.benchmark in known and count.implementation in results.labels
+                for count in results.counts
             )
         )
     except (KeyError, TypeError) as error:

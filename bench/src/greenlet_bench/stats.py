@@ -61,8 +61,8 @@ def _interval(
     """The 95% interval of a statistic of logarithms; None if a sample is below `MIN_PAIRS`.
 
     It is the *expanded percentile* one (Hesterberg, "What Teachers Should Know About the
-    Bootstrap", 2015): for few values a percentile interval is too narrow, and so is a BCa one, which
-    moreover has no answer where all values agree. So the percentiles are moved out to where
+    Bootstrap", 2015): for few values a percentile interval is too narrow, and so is a BCa one,
+    which moreover has no answer where all values agree. So the percentiles are moved out to where
     Student's t would have them. The same values always give the same interval.
     """
     count = min(len(sample) for sample in samples)

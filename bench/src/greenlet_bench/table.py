@@ -92,7 +92,7 @@ def _section(group: Group, labels: list[str], others: list[str]) -> Section:
 
 
 def _counts(results: Results, labels: list[str], others: list[str]) -> list[Section]:
-    """Instructions per operation, if they were counted. Their ratio has no interval: it is exact."""
+    """Instructions per operation, if they were counted. Their ratio is exact: no interval."""
     numbers = {(c.benchmark, c.implementation): c.per_operation for c in results.counts}
     rows = []
     for benchmark in results.benchmarks:
