@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 from synthetic import bench_lines, conformance_lines, write_lines
 
+from greenlet_bench import cli
 from greenlet_bench.cli import main
 from greenlet_bench.driver import SUITES_FOLDER
 from greenlet_bench.errors import (
@@ -137,6 +140,18 @@ def test_list_names_every_suite(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == EXIT_OK
     shown = capsys.readouterr().out
     assert "switch.round_trip" in shown and "memory.suspended" in shown
+
+
+def test_every_command_that_the_documents_show_is_one() -> None:
+    folder = Path(__file__).parents[1]
+    shown = []
+    for path in (folder / "README.md", folder / "METHOD.md", *folder.glob("examples/*.yml")):
+        text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        for found in re.findall(r"(?:^    |run: |^ +)greenlet-bench (\S[^\n>|]*)", text, re.M):
+            shown.append(shlex.split(found, comments=True))
+    assert len(shown) > 10
+    for arguments in shown:
+        assert cli._parser().parse_args(arguments).command == arguments[0]
 
 
 def test_python_dash_m_is_the_command() -> None:

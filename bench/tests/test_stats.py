@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from greenlet_bench.stats import MIN_PAIRS, bootstrap, geometric_mean, outliers, student_t
+from greenlet_bench.stats import MIN_PAIRS, bootstrap, compare, geometric_mean, outliers
 
 
 def test_geometric_mean_of_known_numbers() -> None:
@@ -20,14 +20,6 @@ def test_geometric_mean_of_known_numbers() -> None:
 def test_geometric_mean_refuses(values: list[float]) -> None:
     with pytest.raises(ValueError, match="positive"):
         geometric_mean(values)
-
-
-@pytest.mark.parametrize(
-    ("freedom", "quantile"), [(4, 2.776), (5, 2.571), (9, 2.262), (30, 2.042), (1000, 1.962)]
-)
-def test_student_t_matches_printed_tables(freedom: int, quantile: float) -> None:
-    assert student_t(0.975, freedom) == pytest.approx(quantile, rel=0.01)
-    assert student_t(0.025, freedom) == pytest.approx(-quantile, rel=0.01)
 
 
 def test_a_clear_ratio_is_significant() -> None:
@@ -69,6 +61,28 @@ def test_too_few_pairs_have_no_interval() -> None:
 def test_the_same_ratios_give_the_same_interval() -> None:
     ratios = [1.1, 1.3, 1.2, 1.25, 1.15, 1.18]
     assert bootstrap(ratios) == bootstrap(ratios)
+
+
+def test_runs_are_compared_without_pairs() -> None:
+    old = [100.0, 101, 99, 100, 102, 98]
+    faster = compare(old, [50.0, 51, 49.5, 50, 50.5, 49])
+    assert faster.value == pytest.approx(2, rel=0.01) and faster.significant
+    assert faster.low is not None and faster.high is not None
+    assert 1.9 < faster.low < 2 < faster.high < 2.1
+    assert not compare(old, sorted(old)).significant, "their order means nothing"
+    assert compare(old, [50.0]).low is None, "the smaller run decides whether there is an interval"
+
+
+@pytest.mark.parametrize("sizes", [(6, 6), (6, 16)])
+def test_the_interval_between_runs_holds_the_truth_too(sizes: tuple[int, int]) -> None:
+    source = random.Random(1)
+    trials, held = 150, 0
+    for trial in range(trials):
+        old, new = ([math.exp(source.gauss(0, 0.1)) for _ in range(size)] for size in sizes)
+        ratio = compare(old, new, seed=trial)
+        assert ratio.low is not None and ratio.high is not None
+        held += ratio.low <= 1 <= ratio.high
+    assert 0.89 <= held / trials <= 1
 
 
 @pytest.mark.parametrize("pairs", [6, 10])

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from greenlet_bench import __version__, results, table
-from greenlet_bench.catalogue import SUITES, catalogue, select, suite_title
+from greenlet_bench import (
+    __version__,
+    baselines,
+    comparison,
+    formats,
+    gate,
+    instructions,
+    results,
+    table,
+)
+from greenlet_bench.catalogue import SUITES, Benchmark, catalogue, select, suite_title
 from greenlet_bench.driver import FULL, QUICK, Driver, Target, choose_cpu
 from greenlet_bench.errors import (
     EXIT_FAILED,
@@ -28,6 +38,10 @@ EXIT_CODES = """exit codes:
   2  wrong options
   3  an input file is missing, cut short or garbled; nothing is written
   4  an implementation cannot be imported
+  5  gate: a row is worse than its threshold allows
+  6  two results are not comparable: other machine, other Python, other amounts
+  7  gate: a row is missing, failed, or was measured too seldom to tell
+  8  a program that is needed, such as valgrind, is not installed
 """
 
 
@@ -91,12 +105,18 @@ def _parser() -> argparse.ArgumentParser:
         help=f"when a process is killed (default: {FULL.timeout:g})",
     )
     run.add_argument(
+        "--instructions",
+        action="store_true",
+        help="also count instructions per operation with valgrind, which no noise reaches",
+    )
+    run.add_argument(
         "--output",
         type=Path,
         default=Path("bench.jsonl"),
         metavar="FILE",
         help="where the JSON lines go (default: bench.jsonl)",
     )
+    _add_format(run)
     run.set_defaults(function=_run)
 
     report = commands.add_parser(
@@ -140,11 +160,182 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     show.add_argument("file", type=Path)
+    _add_format(show)
     show.set_defaults(function=_show)
+
+    _add_save_baseline(commands)
+    _add_compare(commands)
+    _add_gate(commands)
 
     listing = commands.add_parser("list", help="list suites and benchmarks")
     listing.set_defaults(function=_list)
     return parser
+
+
+def _add_format(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--format",
+        choices=tuple(formats.FORMATS),
+        default="table",
+        help="how the table is printed (default: table); CSV has the numbers unrounded",
+    )
+
+
+def _add_folder(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--folder",
+        type=Path,
+        default=baselines.FOLDER,
+        metavar="DIR",
+        help=f"where saved results are (default: {baselines.FOLDER})",
+    )
+
+
+def _add_save_baseline(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    save = commands.add_parser(
+        "save-baseline",
+        help="keep a result under a name",
+        description="Copy a result file into a folder, under a name that compare takes.",
+        epilog=f"""example:
+  greenlet-bench save-baseline before bench.jsonl
+
+{EXIT_CODES}""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    save.add_argument("name")
+    save.add_argument("file", type=Path)
+    save.add_argument("--replace", action="store_true", help="even if the name is taken")
+    _add_folder(save)
+    save.set_defaults(function=_save_baseline)
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="tell what changed between two results",
+        description="Ratios old / new with 95%% intervals: above 1x the new result is better.",
+        epilog=f"""examples:
+  greenlet-bench compare before bench.jsonl
+  greenlet-bench compare old.jsonl new.jsonl --relative --format markdown
+
+{EXIT_CODES}""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name in ("old", "new"):
+        compare.add_argument(name, help="a result file, or the name of a saved one")
+    compare.add_argument(
+        "--relative",
+        action="store_true",
+        help="compare ratios to the baseline implementation of each run, not times",
+    )
+    compare.add_argument(
+        "--force", action="store_true", help="even if machine, Python or amounts differ"
+    )
+    _add_format(compare)
+    _add_folder(compare)
+    compare.set_defaults(function=_compare)
+
+
+def _add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "gate",
+        help="fail if an implementation is slower than the thresholds allow",
+        description="Hold an implementation to thresholds. Without --bench it measures the rows"
+        " that have one, beside the baseline, which takes two minutes. A row fails only if its"
+        " whole 95%% interval is on the wrong side.",
+        epilog=f"""examples:
+  greenlet-bench gate
+  greenlet-bench gate --bench bench.jsonl --thresholds my-thresholds.toml
+
+{EXIT_CODES}""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "--bench", type=Path, metavar="FILE", help="judge this result instead of measuring"
+    )
+    command.add_argument(
+        "--thresholds",
+        type=Path,
+        default=gate.DEFAULT,
+        metavar="FILE",
+        help="a TOML file (default: the one that comes with greenlet-bench)",
+    )
+    command.add_argument(
+        "--impl",
+        default=DEFAULT_IMPLEMENTATIONS[0],
+        metavar="[LABEL=]MODULE",
+        help=f"what is held to them (default: {DEFAULT_IMPLEMENTATIONS[0]})",
+    )
+    command.add_argument(
+        "--no-instructions",
+        action="store_true",
+        help="leave out the thresholds of instructions, which need valgrind",
+    )
+    command.add_argument(
+        "--rounds",
+        type=int,
+        default=QUICK.rounds,
+        metavar="N",
+        help=f"rounds of A B B A (default: {QUICK.rounds})",
+    )
+    command.add_argument(
+        "--output", type=Path, metavar="FILE", help="keep what was measured, as JSON lines"
+    )
+    _add_format(command)
+    command.set_defaults(function=_gate)
+
+
+def _gate(options: argparse.Namespace) -> int:
+    thresholds = gate.read(options.thresholds)
+    if options.no_instructions:
+        thresholds = [one for one in thresholds if one.kind != "instructions"]
+    target = Target.parse(options.impl)
+    if options.bench is not None:
+        found = results.read(options.bench)
+        thresholds = gate.applying(thresholds, found.header["python"]["version"])
+    else:
+        thresholds = gate.applying(thresholds)
+        found = _measure_gated(options, thresholds, target)
+    judgements = gate.judge(found, thresholds, target.label)
+    print(formats.render(gate.build(judgements, target.label), options.format))
+    return gate.exit_code(judgements)
+
+
+def _measure_gated(
+    options: argparse.Namespace, thresholds: Sequence[gate.Threshold], target: Target
+) -> results.Results:
+    """Measure the rows that the thresholds need, and nothing else."""
+    if options.rounds < QUICK.rounds:
+        raise BenchError(f"--rounds {options.rounds}: an interval needs {QUICK.rounds}")
+    ids = [id_ for one in thresholds for id_ in one.benchmarks]
+    counted = [one.benchmark for one in thresholds if one.kind == "instructions"]
+    if counted:
+        instructions.find_valgrind()
+    settings = replace(QUICK, rounds=options.rounds, cpu=choose_cpu(), quick=False)
+    targets = [target, Target.parse(DEFAULT_BASELINE)]
+    driver = Driver(select(ids), targets, settings, select(counted) if counted else [])
+    with tempfile.TemporaryDirectory(prefix="greenlet-bench-") as folder:
+        output = options.output or Path(folder) / "gate.jsonl"
+        _check_output(output)
+        progress = Progress(driver.steps)
+        try:
+            driver.run(output, DEFAULT_BASELINE, progress)
+        finally:
+            progress.done()
+        return results.read(output)
+
+
+def _save_baseline(options: argparse.Namespace) -> int:
+    path = baselines.save(options.name, options.file, options.folder, replace=options.replace)
+    print(f"saved: {path}")
+    return EXIT_OK
+
+
+def _compare(options: argparse.Namespace) -> int:
+    old, new = (baselines.load(name, options.folder) for name in (options.old, options.new))
+    found = comparison.build(old, new, relative=options.relative, force=options.force)
+    print(formats.render(found, options.format))
+    return EXIT_OK
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -166,26 +357,45 @@ def _run(options: argparse.Namespace) -> int:
         targets.append(baseline)
     if len({target.label for target in targets}) < len(targets):
         raise BenchError("two implementations have the same label; give one as LABEL=MODULE")
-    if not options.output.parent.is_dir():
-        raise BenchError(f"cannot write {options.output}: its folder does not exist")
-
-    if options.output.exists() and not options.output.is_file():
-        raise BenchError(f"cannot write {options.output}: it is not a file; name one in a folder")
-
-    driver = Driver(select(options.suite, quick=options.quick), targets, settings)
+    _check_output(options.output)
+    benchmarks = select(options.suite, quick=options.quick)
+    driver = Driver(benchmarks, targets, settings, _counted(options, benchmarks))
     progress = Progress(driver.steps)
     try:
         sound = driver.run(options.output, baseline.label, progress)
     finally:
         progress.done()
     found = results.read(options.output)
-    print(table.render(found))
-    print(f"\n{duration(found.footer['seconds'])}; written to {options.output}")
+    print(table.render(found, options.format))
+    print(
+        f"\n{duration(found.footer['seconds'])}; written to {options.output}",
+        file=sys.stdout if options.format == "table" else sys.stderr,
+    )
     return EXIT_OK if sound else EXIT_FAILED
 
 
+def _check_output(path: Path) -> None:
+    """Raises BenchError if no file can be written there."""
+    if not path.parent.is_dir():
+        raise BenchError(f"cannot write {path}: its folder does not exist")
+    if path.exists() and not path.is_file():
+        raise BenchError(f"cannot write {path}: it is not a file; name one in a folder")
+
+
+def _counted(options: argparse.Namespace, benchmarks: list[Benchmark]) -> list[Benchmark]:
+    """Those whose instructions are to be counted. Raises BenchError if none can be."""
+    if not options.instructions:
+        return []
+    instructions.find_valgrind()  # missed now, not after minutes
+    counted = instructions.countable(benchmarks)
+    if not counted:
+        names = ", ".join(instructions.COUNTED)
+        raise BenchError(f"--instructions: of none of these; they can be counted of {names}")
+    return counted
+
+
 def _show(options: argparse.Namespace) -> int:
-    print(table.render(results.read(options.file)))
+    print(table.render(results.read(options.file), options.format))
     return EXIT_OK
 
 

@@ -30,10 +30,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TextIO
 
-from greenlet_bench import __version__, machine
+from greenlet_bench import __version__, instructions, machine
 from greenlet_bench.catalogue import PROGRAMS, Benchmark, suite_title
 from greenlet_bench.errors import BenchError, ImplementationError
-from greenlet_bench.results import CRASH, FAIL, OK, SCHEMA, TIMEOUT, UNSUPPORTED, Sample
+from greenlet_bench.results import CRASH, FAIL, OK, SCHEMA, TIMEOUT, UNSUPPORTED, Count, Sample
 
 SUITES_FOLDER = Path(__file__).parent / "suites"
 
@@ -48,10 +48,16 @@ _ANSWER = "greenlet-bench probe: "
 
 _PROBE = f"""
 import importlib, json, sys
+from importlib.machinery import EXTENSION_SUFFIXES
 module = importlib.import_module(sys.argv[1])
 missing = [n for n in ("greenlet", "getcurrent", "GreenletExit") if not hasattr(module, n)]
 version = getattr(module, "__version__", None)
-answer = json.dumps({{"version": version and str(version), "missing": missing}})
+names = sorted(n for n in sys.modules if n == sys.argv[1] or n.startswith(sys.argv[1] + "."))
+files = (getattr(sys.modules[n], "__file__", None) or "" for n in names)
+extensions = [file for file in files if file.endswith(tuple(EXTENSION_SUFFIXES))]
+answer = json.dumps(
+    {{"version": version and str(version), "missing": missing, "extensions": extensions}}
+)
 print("\\n{_ANSWER}" + answer, flush=True)
 """
 
@@ -144,7 +150,10 @@ def schedule(some: Sequence[Batch], targets: Sequence[Target], rounds: int) -> I
 
 
 def probe(target: Target) -> dict[str, Any]:
-    """Label, module and version. Raises ImplementationError if the module cannot be used."""
+    """What a header tells of an implementation: label, module, version, extension modules.
+
+    Raises ImplementationError if the module cannot be used.
+    """
     name = target.module
     try:
         done = subprocess.run(
@@ -167,7 +176,12 @@ def probe(target: Target) -> dict[str, Any]:
     if found["missing"]:
         missing = ", ".join(found["missing"])
         raise ImplementationError(f"module {name} is not a greenlet: it has no {missing}")
-    return {"label": target.label, "module": name, "version": found["version"]}
+    return {
+        "label": target.label,
+        "module": name,
+        "version": found["version"],
+        "extensions": [machine.describe_extension(Path(file)) for file in found["extensions"]],
+    }
 
 
 def choose_cpu() -> int | None:
@@ -209,14 +223,25 @@ class Driver:
     """Runs the processes and writes the result file."""
 
     def __init__(
-        self, benchmarks: Sequence[Benchmark], targets: Sequence[Target], settings: Settings
+        self,
+        benchmarks: Sequence[Benchmark],
+        targets: Sequence[Target],
+        settings: Settings,
+        counted: Sequence[Benchmark] = (),
     ) -> None:
+        """`counted` are the benchmarks whose instructions are counted besides."""
         self._benchmarks = benchmarks
         self._targets = targets
         self._settings = settings
-        self.steps = list(
+        self._timed = list(
             schedule(batches(benchmarks, quick=settings.quick), targets, settings.rounds)
         )
+        self._counted = [
+            Step(Batch(f"instructions of {benchmark.id}", (benchmark,)), target, 0)
+            for benchmark in counted
+            for target in targets
+        ]
+        self.steps = [*self._timed, *self._counted]
         self._broken: set[tuple[str, str]] = set()
         self._sound = True
 
@@ -232,6 +257,7 @@ class Driver:
             with partial.open("w", encoding="utf-8") as file:
                 self._write_head(file, implementations, baseline)
                 count = self._measure(file, progress)
+                self._count_instructions(file, progress)
                 seconds = round(time.monotonic() - started, 1)
                 footer = {"kind": "footer", "samples": count, "seconds": seconds}
                 file.write(json.dumps(footer) + "\n")
@@ -266,7 +292,7 @@ class Driver:
     def _measure(self, file: TextIO, progress: Callable[[Step, int, int], None]) -> int:
         seeds = random.Random().sample(range(1, 2**32), 2 * self._settings.rounds)
         count = 0
-        for number, step in enumerate(self.steps):
+        for number, step in enumerate(self._timed):
             progress(step, number, len(self.steps))
             for sample in self._run_step(step, seeds[step.pair]):
                 if sample.outcome != OK:
@@ -276,6 +302,16 @@ class Driver:
                 count += 1
             file.flush()
         return count
+
+    def _count_instructions(self, file: TextIO, progress: Callable[[Step, int, int], None]) -> None:
+        tasks = [(step.target, step.batch.benchmarks[0].id) for step in self._counted]
+        counts = instructions.count([(target.module, id_) for target, id_ in tasks])
+        for number, (target, id_) in enumerate(tasks):
+            progress(self._counted[number], len(self._timed) + number, len(self.steps))
+            per_operation, message = next(counts)
+            self._sound &= per_operation is not None
+            file.write(Count(id_, target.label, per_operation, message).line() + "\n")
+            file.flush()
 
     def _run_step(self, step: Step, seed: int) -> Iterator[Sample]:
         """The samples of one step; more than one process if one dies."""

@@ -1,9 +1,14 @@
-"""Facts about the machine, the interpreter and the commit, for the header of a result."""
+"""Facts about the machine, the interpreter, the implementations and the commit.
+
+They are for the header of a result: two results can be compared only where these facts agree.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import re
 import subprocess
 import sys
 import sysconfig
@@ -60,14 +65,23 @@ def describe_machine() -> dict[str, object]:
 
 
 def describe_python() -> dict[str, object]:
-    """The interpreter's version, build and compiler flags."""
+    """The interpreter's version, and how it was built.
+
+    `config_args` is what its `configure` was called with, `cflags` what extensions
+    are compiled with, and `cflags_core` what its own files are compiled with besides;
+    `lto_pgo` picks out the options that make it faster. `jit` tells whether its JIT is on: None
+    where it has none.
+    """
     config = sysconfig.get_config_var
+    jit = getattr(sys, "_jit", None)  # from 3.14 on
     return {
         "implementation": platform.python_implementation(),
         "version": platform.python_version(),
         "build": " ".join(platform.python_build()),
         "compiler": platform.python_compiler(),
         "cflags": config("CFLAGS") or "",
+        "cflags_core": config("CFLAGS_NODIST") or "",
+        "config_args": config("CONFIG_ARGS") or "",
         "lto_pgo": [
             option
             for option in ("--with-lto", "--enable-optimizations", "--enable-shared")
@@ -75,6 +89,22 @@ def describe_python() -> dict[str, object]:
         ],
         "debug": hasattr(sys, "gettotalrefcount"),
         "free_threaded": bool(config("Py_GIL_DISABLED")),
+        "jit": bool(jit.is_enabled()) if jit is not None and jit.is_available() else None,
+    }
+
+
+_COMPILER = re.compile(rb"(?:GCC: \(|clang version |(?:[A-Z][a-z]+ )+clang version )[^\0\n]{1,100}")
+"""What compilers leave of themselves in the section `.comment` of an ELF file."""
+
+
+def describe_extension(path: Path) -> dict[str, object]:
+    """Name, SHA-256 and compilers of an extension module's file. Raises OSError."""
+    content = path.read_bytes()
+    compilers = {found.group().decode("ascii", "replace") for found in _COMPILER.finditer(content)}
+    return {
+        "file": path.name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "compilers": sorted(compilers),
     }
 
 

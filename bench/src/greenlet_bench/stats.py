@@ -2,16 +2,17 @@
 
 Everything works on ratios `baseline / implementation`, one for each pair of processes that ran one
 after the other, so that whatever slows the machine for a while slows both and cancels. Ratios are
-averaged as logarithms (a geometric mean), since 2x and 0.5x must come out at 1x.
+averaged as logarithms (a geometric mean), since 2x and 0.5x must come out at 1x. The values of two
+runs are not paired: there, each run is resampled by itself.
 """
 
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, quantiles
+from statistics import fmean, quantiles
+from typing import Any
 
 CONFIDENCE = 0.95
 RESAMPLES = 4000
@@ -54,48 +55,62 @@ def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(fmean(math.log(value) for value in values))
 
 
-def student_t(probability: float, freedom: int) -> float:
-    """Quantile of Student's t distribution, good to 1% from 4 degrees of freedom on.
+def _interval(
+    samples: Sequence[Sequence[float]], statistic: Callable[..., object], seed: int
+) -> tuple[float, float] | None:
+    """The 95% interval of a statistic of logarithms; None if a sample is below `MIN_PAIRS`.
 
-    The expansion in powers of 1/freedom of Abramowitz & Stegun, 26.7.5.
+    It is the *expanded percentile* one (Hesterberg, "What Teachers Should Know About the
+    Bootstrap", 2015): for few values a percentile interval is too narrow, and so is a BCa one,
+    which moreover has no answer where all values agree. So the percentiles are moved out to where
+    Student's t would have them. The same values always give the same interval.
     """
-    z = NormalDist().inv_cdf(probability)
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return sum(term / float(freedom) ** power for power, term in enumerate(terms))
+    count = min(len(sample) for sample in samples)
+    if count < MIN_PAIRS:
+        return None
+    import numpy  # these two take a second to import, which most commands need not wait for
+    from scipy.stats import bootstrap as resample
+    from scipy.stats import norm, t
+
+    reach = math.sqrt(count / (count - 1)) * t.ppf((1 + CONFIDENCE) / 2, count - 1)
+    found = resample(
+        [numpy.log(sample) for sample in samples],
+        statistic,
+        n_resamples=RESAMPLES,
+        confidence_level=1 - 2 * norm.sf(reach),
+        method="percentile",
+        vectorized=True,
+        rng=numpy.random.default_rng(seed),
+    ).confidence_interval
+    return math.exp(found.low), math.exp(found.high)
 
 
-def _quantile(ordered: Sequence[float], fraction: float) -> float:
-    """Quantile of sorted values by linear interpolation."""
-    position = fraction * (len(ordered) - 1)
-    below = math.floor(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
+def _mean(logs: Any, axis: int = -1) -> object:
+    return logs.mean(axis=axis)
+
+
+def _difference(first: Any, second: Any, axis: int = -1) -> object:
+    return first.mean(axis=axis) - second.mean(axis=axis)
 
 
 def bootstrap(ratios: Sequence[float], *, seed: int = 0) -> Ratio:
     """Geometric mean of paired ratios with its 95% bootstrap interval.
 
-    The interval is the *expanded percentile* one (Hesterberg, "What Teachers Should Know About
-    the Bootstrap", 2015): the plain percentile interval is too narrow for few pairs, so the
-    percentiles are moved out to where Student's t would have them. Below `MIN_PAIRS` pairs there is
-    no interval. The same ratios always give the same interval. Raises ValueError on bad ratios.
+    Below `MIN_PAIRS` pairs there is no interval. Raises ValueError on bad ratios.
     """
     value = geometric_mean(ratios)
-    count = len(ratios)
-    if count < MIN_PAIRS:
-        return Ratio(value, None, None, count)
-    logs = [math.log(ratio) for ratio in ratios]
-    choices = random.Random(seed).choices
-    means = sorted(fmean(choices(logs, k=count)) for _ in range(RESAMPLES))
-    reach = math.sqrt(count / (count - 1)) * student_t((1 + CONFIDENCE) / 2, count - 1)
-    tail = NormalDist().cdf(-reach)
-    low, high = _quantile(means, tail), _quantile(means, 1 - tail)
-    return Ratio(value, math.exp(low), math.exp(high), count)
+    low, high = _interval([ratios], _mean, seed) or (None, None)
+    return Ratio(value, low, high, len(ratios))
+
+
+def compare(old: Sequence[float], new: Sequence[float], *, seed: int = 0) -> Ratio:
+    """Geometric mean of `old` / that of `new`, of values that are not paired; above 1 new is less.
+
+    Each side is resampled by itself. Raises ValueError on bad values.
+    """
+    value = geometric_mean(old) / geometric_mean(new)
+    low, high = _interval([old, new], _difference, seed) or (None, None)
+    return Ratio(value, low, high, min(len(old), len(new)))
 
 
 def outliers(values: Sequence[float]) -> list[int]:

@@ -1,8 +1,10 @@
-"""The result as a table for the terminal, and how numbers are written everywhere."""
+"""The result as a table, and how numbers are written everywhere."""
 
 from __future__ import annotations
 
-from greenlet_bench.results import OK, Results
+from greenlet_bench import formats
+from greenlet_bench.formats import Section, Table
+from greenlet_bench.results import FAIL, OK, Results
 from greenlet_bench.stats import RESOLUTION, Ratio
 from greenlet_bench.summary import Cell, Group, summarise
 
@@ -74,54 +76,99 @@ def _comparison(ratio: Ratio | None) -> str:
     return "-" if ratio is None else comparison(ratio)
 
 
-def _lines(group: Group, labels: list[str], others: list[str]) -> list[list[str]]:
-    lines = [[group.title]]
-    for row in group.rows:
-        lines.append(
-            [
-                f"  {row.title} ({row.unit})",
-                *(cell_text(row.cells[label]) for label in labels),
-                *(_comparison(row.ratios.get(label)) for label in others),
-            ]
-        )
+def _section(group: Group, labels: list[str], others: list[str]) -> Section:
+    rows = [
+        [
+            f"{row.title} ({row.unit})",
+            *(cell_text(row.cells[label]) for label in labels),
+            *(_comparison(row.ratios.get(label)) for label in others),
+        ]
+        for row in group.rows
+    ]
     if len(group.rows) > 1 and group.ratios:
-        lines.append(
-            [
-                "  geometric mean",
-                *("" for _ in labels),
-                *(_comparison(group.ratios.get(label)) for label in others),
-            ]
-        )
-    return lines
+        means = (_comparison(group.ratios.get(label)) for label in others)
+        rows.append(["geometric mean", *("" for _ in labels), *means])
+    return Section(group.title, rows)
 
 
-def render(results: Results) -> str:
+def _counts(results: Results, labels: list[str], others: list[str]) -> list[Section]:
+    """Instructions per operation, if they were counted. Their ratio is exact: no interval."""
+    numbers = {(c.benchmark, c.implementation): c.per_operation for c in results.counts}
+    rows = []
+    for benchmark in results.benchmarks:
+        found = {label: numbers.get((benchmark["id"], label)) for label in labels}
+        if not any(found.values()):
+            continue
+        base = found[results.baseline]
+        shown = {label: f"{value:,.1f}" if value else "-" for label, value in found.items()}
+        ratios = []
+        for label in others:
+            own = found[label]
+            ratios.append(times(base / own) if base and own else "-")
+        rows.append([benchmark["title"], *shown.values(), *ratios])
+    return [Section("Instructions per operation", rows)] if rows else []
+
+
+def _records(results: Results, groups: list[Group]) -> list[dict[str, object]]:
+    """One a benchmark and implementation; what is not known is None."""
+    numbers = {(c.benchmark, c.implementation): c.per_operation for c in results.counts}
+    records: list[dict[str, object]] = []
+    for group in groups:
+        for row in group.rows:
+            for label, cell in row.cells.items():
+                ratio, sound = row.ratios.get(label), cell.outcome == OK
+                records.append(
+                    {
+                        "suite": group.suite,
+                        "benchmark": row.id,
+                        "title": row.title,
+                        "unit": row.unit,
+                        "implementation": label,
+                        "outcome": cell.outcome,
+                        "minimum": cell.minimum if sound else None,
+                        "typical": cell.typical if sound else None,
+                        "processes": cell.processes,
+                        "ratio": ratio and ratio.value,
+                        "low": ratio and ratio.low,
+                        "high": ratio and ratio.high,
+                        "pairs": ratio and ratio.pairs,
+                        "instructions": numbers.get((row.id, label)),
+                    }
+                )
+    return records
+
+
+def build(results: Results) -> Table:
     """The whole table; the baseline's ratio to each implementation is in the last columns."""
     labels = results.labels
     others = [label for label in labels if label != results.baseline]
-    heads = [
-        "minimum / typical",
-        *labels,
-        *(f"{label} against {results.baseline}" for label in others),
-    ]
-    lines = [heads]
     groups = summarise(results)
-    for group in groups:
-        lines.extend(_lines(group, labels, others))
-    widths = [
-        max(len(line[i]) for line in lines if len(line) > i > 0) for i in range(1, len(heads))
-    ]
-    first = max(len(line[0]) for line in lines)
-    text = "\n".join(
-        "  ".join(
-            [
-                line[0].ljust(first),
-                *(text.rjust(w) for text, w in zip(line[1:], widths, strict=False)),
-            ]
-        ).rstrip()
-        for line in lines
+    return Table(
+        heads=[
+            "minimum / typical",
+            *labels,
+            *(f"{label} against {results.baseline}" for label in others),
+        ],
+        sections=[
+            *(_section(group, labels, others) for group in groups),
+            *_counts(results, labels, others),
+        ],
+        notes=_failures(groups) + _uncounted(results),
+        records=_records(results, groups),
     )
-    return "\n".join([text, *_failures(groups)])
+
+
+def render(results: Results, form: str = "table") -> str:
+    """The table in one of `formats.FORMATS`."""
+    return formats.render(build(results), form)
+
+
+def _uncounted(results: Results) -> list[str]:
+    return [
+        f"{FAIL} instructions of {count.benchmark}, {count.implementation}: {count.message}"
+        for count in results.counts
+        if count.per_operation is None
+    ]
 
 
 def _failures(groups: list[Group]) -> list[str]:

@@ -1,0 +1,257 @@
+"""The gate: whether an implementation is as fast as thresholds.toml says.
+
+A threshold is a bound on a ratio, a value or a count. Noise must not close the gate, and must not
+open it for good either, so a row fails only if its whole 95% interval is on the wrong side of the
+bound. A row without an interval, because it is missing, failed or was measured in too few pairs, is
+no pass: it has a verdict of its own. thresholds.toml explains the file.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from greenlet_bench import table
+from greenlet_bench.errors import (
+    EXIT_MISSING,
+    EXIT_OK,
+    EXIT_REGRESSION,
+    BenchError,
+    InputError,
+    NotComparableError,
+)
+from greenlet_bench.formats import Section, Table
+from greenlet_bench.results import OK, Results
+from greenlet_bench.stats import Ratio, bootstrap
+from greenlet_bench.summary import Row, summarise
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEFAULT = Path(__file__).parent / "thresholds.toml"
+
+KINDS = ("speedup", "value", "multiple", "instructions")
+
+PASS = "pass"
+REGRESSION = "REGRESSION"
+MISSING = "MISSING"
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """One bound, as thresholds.toml describes it."""
+
+    benchmark: str
+    kind: str
+    """One of KINDS."""
+    bound: float
+    reason: str
+    of: str | None = None
+    """The other row of a `multiple`."""
+    python: SpecifierSet = field(default_factory=SpecifierSet)
+    population: int | None = None
+
+    @property
+    def benchmarks(self) -> list[str]:
+        """The rows that it needs."""
+        return [self.benchmark, *([self.of] if self.of else [])]
+
+    @property
+    def words(self) -> str:
+        """Such as `at least 8x`."""
+        if self.kind == "speedup":
+            return f"at least {self.bound:g}x"
+        if self.kind == "multiple":
+            return f"at most {self.bound:g}x {self.of}"
+        if self.kind == "instructions":
+            return f"at most {self.bound:g} of the baseline's instructions"
+        return f"at most {self.bound:g}"
+
+
+def _threshold(entry: dict[str, Any]) -> Threshold:
+    """Raises ValueError, saying what is wrong with the entry."""
+    known = {"benchmark", "reason", "of", "python", "population", *KINDS}
+    unknown = sorted(entry.keys() - known)
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)} is not known")
+    kinds = [kind for kind in KINDS if kind in entry]
+    if len(kinds) != 1:
+        raise ValueError(f"it needs one of {', '.join(KINDS)}")
+    for name in ("benchmark", "reason"):
+        if not isinstance(entry.get(name), str) or not entry[name]:
+            raise ValueError(f"it needs a {name}")
+    (kind,) = kinds
+    bound = entry[kind]
+    if isinstance(bound, bool) or not isinstance(bound, int | float) or bound <= 0:
+        raise ValueError(f"{kind} is a number above 0")
+    if (kind == "multiple") != ("of" in entry):
+        raise ValueError("multiple and of belong together")
+    try:
+        python = SpecifierSet(str(entry.get("python", "")))
+    except InvalidSpecifier:
+        raise ValueError(f"python is like '>=3.12', not {entry['python']!r}") from None
+    return Threshold(
+        entry["benchmark"],
+        kind,
+        float(bound),
+        entry["reason"],
+        entry.get("of"),
+        python,
+        entry.get("population"),
+    )
+
+
+def read(path: Path) -> list[Threshold]:
+    """The thresholds of a file. Raises InputError, naming the entry, if one makes no sense."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the thresholds {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"the thresholds {path} are not TOML: {error}") from None
+    entries = content.get("threshold")
+    if not isinstance(entries, list) or not entries or content.keys() != {"threshold"}:
+        raise InputError(f"the thresholds {path} are a list of [[threshold]], and nothing else")
+    found = []
+    for number, entry in enumerate(entries, 1):
+        try:
+            found.append(_threshold(entry))
+        except ValueError as error:
+            raise InputError(f"{path}, threshold {number}: {error}") from None
+    return found
+
+
+def applying(thresholds: Sequence[Threshold], python: str | None = None) -> list[Threshold]:
+    """Those that are for a version of Python, by default the running one.
+
+    Raises BenchError if there are none.
+    """
+    version = python or platform.python_version()
+    found = [t for t in thresholds if t.python.contains(version, prereleases=True)]
+    if not found:
+        raise BenchError(f"no threshold is for Python {version}")
+    return found
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of one threshold."""
+
+    threshold: Threshold
+    title: str
+    verdict: str
+    measured: str
+    """The value with its interval, or why there is none."""
+    off: float = 0.0
+    """How far the nearest end of the interval is beyond the bound, as a fraction of it."""
+
+
+def _judge(threshold: Threshold, results: Results, label: str, rows: dict[str, Row]) -> Judgement:
+    missing = [id_ for id_ in threshold.benchmarks if id_ not in rows]
+    if missing:
+        return Judgement(threshold, threshold.benchmark, MISSING, f"{missing[0]} was not measured")
+    row = rows[threshold.benchmark]
+
+    def verdict(ratio: Ratio, show: Callable[[float], str]) -> Judgement:
+        value = show(ratio.value)
+        if ratio.low is None or ratio.high is None:
+            few = f"{value}, but {ratio.pairs} pairs are too few for an interval"
+            return Judgement(threshold, row.title, MISSING, few)
+        nearest, bound = ratio.low, threshold.bound
+        if threshold.kind == "speedup":
+            nearest = ratio.high
+        off = (bound - nearest if threshold.kind == "speedup" else nearest - bound) / bound
+        told = f"{value} [{show(ratio.low)}, {show(ratio.high)}]"
+        return Judgement(threshold, row.title, REGRESSION if off > 0 else PASS, told, off)
+
+    if threshold.kind == "instructions":
+        counts = {(c.benchmark, c.implementation): c for c in results.counts}
+        found = [counts.get((row.id, name)) for name in (label, results.baseline)]
+        own, base = (count.per_operation if count else None for count in found)
+        if own is None or base is None:
+            return Judgement(threshold, row.title, MISSING, "its instructions were not counted")
+        share = own / base
+        return verdict(Ratio(share, share, share, 1), lambda value: f"{value:.4f}")
+
+    needed = [(id_, label) for id_ in threshold.benchmarks]
+    if threshold.kind == "speedup":
+        needed.append((row.id, results.baseline))
+    for id_, name in needed:
+        cell = rows[id_].cells[name]
+        if cell.outcome != OK:
+            return Judgement(threshold, row.title, MISSING, f"{cell.outcome} of {id_}, {name}")
+    population = results.header["settings"]["population"]
+    if threshold.population not in (None, population):
+        told = f"measured with {population:,} greenlets, not {threshold.population:,}"
+        return Judgement(threshold, row.title, MISSING, told)
+    own_minima = row.cells[label].minima
+    if threshold.kind == "speedup":
+        return verdict(row.ratios[label], table.times)
+    if threshold.kind == "multiple":
+        others = rows[str(threshold.of)].cells[label].minima
+        pairs = sorted(own_minima.keys() & others.keys())
+        return verdict(bootstrap([own_minima[p] / others[p] for p in pairs]), table.times)
+    return verdict(bootstrap(list(own_minima.values())), table.number)
+
+
+def judge(results: Results, thresholds: Sequence[Threshold], label: str) -> list[Judgement]:
+    """Hold an implementation of a result to thresholds.
+
+    Raises InputError if the result does not have that implementation beside a baseline, and
+    NotComparableError if suites shared a process, where some rows make others many times slower.
+    """
+    if label not in results.labels:
+        raise InputError(
+            f"the result has no implementation {label}; it has {', '.join(results.labels)}"
+        )
+    if label == results.baseline:
+        raise InputError(f"{label} is the result's baseline: gate what is compared to it")
+    if results.header["settings"].get("quick"):
+        raise NotComparableError(
+            "thresholds are for suites in processes of their own, and this is a result of"
+            " run --quick: run without it, or gate without --bench"
+        )
+    rows = {row.id: row for group in summarise(results) for row in group.rows}
+    return [_judge(threshold, results, label, rows) for threshold in thresholds]
+
+
+def build(judgements: Sequence[Judgement], label: str) -> Table:
+    """The judgements as a table, with a line for each that is no pass."""
+    rows = [[j.title, j.threshold.words, j.measured, j.verdict] for j in judgements]
+    notes = []
+    for one in judgements:
+        what = f"{one.verdict} {one.threshold.benchmark}: {one.measured}"
+        bound = f"{one.threshold.words} is asked for. {one.threshold.reason}"
+        if one.verdict == REGRESSION:
+            notes.append(f"{what}, {one.off:.1%} off: {bound}")
+        elif one.verdict == MISSING:
+            notes.append(f"{what}; {bound}")
+    records: list[dict[str, object]] = [
+        {
+            "benchmark": j.threshold.benchmark,
+            "kind": j.threshold.kind,
+            "bound": j.threshold.bound,
+            "measured": j.measured,
+            "verdict": j.verdict,
+            "off": j.off,
+        }
+        for j in judgements
+    ]
+    heads = ["threshold", "asked for", "measured", "verdict"]
+    return Table(heads, [Section(f"The gate of {label}", rows)], notes, records)
+
+
+def exit_code(judgements: Sequence[Judgement]) -> int:
+    """A regression counts more than a row that is missing."""
+    verdicts = {judgement.verdict for judgement in judgements}
+    if REGRESSION in verdicts:
+        return EXIT_REGRESSION
+    return EXIT_MISSING if MISSING in verdicts else EXIT_OK

@@ -1,0 +1,171 @@
+"""The gate: what passes, what fails by how much, and what is neither."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from synthetic import bench_lines, write_lines
+from test_cli import error_of
+from test_compare import header
+
+from greenlet_bench import gate, results
+from greenlet_bench.catalogue import catalogue
+from greenlet_bench.cli import main
+from greenlet_bench.errors import (
+    EXIT_INPUT,
+    EXIT_MISSING,
+    EXIT_NOT_COMPARABLE,
+    EXIT_OK,
+    EXIT_REGRESSION,
+    EXIT_TOOL,
+    EXIT_USAGE,
+    InputError,
+)
+from greenlet_bench.instructions import countable
+
+
+def thresholds(path: Path, *entries: str) -> Path:
+    """A file of thresholds; each entry lacks its reason."""
+    text = "".join(f'[[threshold]]\nreason = "because"\n{entry}\n' for entry in entries)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+ROUND_TRIP = 'benchmark = "switch.round_trip"\n'
+"""8 times as fast as greenlet in a synthetic result, give or take 2%; 50 ns."""
+
+
+@pytest.mark.parametrize(
+    ("entry", "verdict"),
+    [
+        (ROUND_TRIP + "speedup = 7", gate.PASS),
+        (ROUND_TRIP + "speedup = 8.05", gate.PASS),  # within the interval
+        (ROUND_TRIP + "speedup = 9", gate.REGRESSION),
+        (ROUND_TRIP + "value = 50", gate.PASS),
+        (ROUND_TRIP + "value = 49.9", gate.PASS),  # within the interval
+        (ROUND_TRIP + "value = 45", gate.REGRESSION),
+        (ROUND_TRIP + 'multiple = 0.26\nof = "switch.ring_10"', gate.PASS),
+        (ROUND_TRIP + 'multiple = 0.2\nof = "switch.ring_10"', gate.REGRESSION),
+        (ROUND_TRIP + "instructions = 0.99", gate.PASS),
+        (ROUND_TRIP + "instructions = 0.0001", gate.REGRESSION),
+        ('benchmark = "memory.suspended"\nspeedup = 1', gate.REGRESSION),
+        ('benchmark = "memory.suspended"\nspeedup = 0.4\npopulation = 1000', gate.PASS),
+        ('benchmark = "memory.suspended"\nspeedup = 0.4\npopulation = 7', gate.MISSING),
+        ('benchmark = "no.such"\nspeedup = 1', gate.MISSING),
+        (ROUND_TRIP + 'multiple = 2\nof = "no.such"', gate.MISSING),
+        ('benchmark = "switch.ring_10"\nspeedup = 1', gate.PASS),
+    ],
+)
+def test_only_a_whole_interval_on_the_wrong_side_fails(
+    entry: str, verdict: str, tmp_path: Path
+) -> None:
+    bounds = gate.read(thresholds(tmp_path / "t.toml", entry))
+    found = results.read(write_lines(tmp_path / "b.jsonl", bench_lines(instructions=True)))
+    (judgement,) = gate.judge(found, bounds, "fast")
+    assert judgement.verdict == verdict
+    if verdict == gate.REGRESSION:
+        (note,) = gate.build([judgement], "fast").notes
+        assert "because" in note and f"{judgement.off:.1%} off" in note and judgement.off > 0
+
+
+def test_how_far_off_is_measured_from_the_nearest_end(tmp_path: Path) -> None:
+    bounds = gate.read(thresholds(tmp_path / "t.toml", ROUND_TRIP + "speedup = 16"))
+    found = results.read(write_lines(tmp_path / "b.jsonl", bench_lines()))
+    (judgement,) = gate.judge(found, bounds, "fast")
+    assert judgement.off == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("lines", "entry", "code"),
+    [
+        (bench_lines(), ROUND_TRIP + "speedup = 7", EXIT_OK),
+        (bench_lines(), ROUND_TRIP + "speedup = 9", EXIT_REGRESSION),
+        (bench_lines("switch.round_trip"), ROUND_TRIP + "speedup = 7", EXIT_MISSING),
+        (bench_lines(pairs=2), ROUND_TRIP + "speedup = 7", EXIT_MISSING),
+        (bench_lines(), ROUND_TRIP + "instructions = 0.5", EXIT_MISSING),
+    ],
+)
+def test_the_exit_code_tells_a_regression_from_a_row_that_is_missing(
+    lines: list[str],
+    entry: str,
+    code: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bench = write_lines(tmp_path / "b.jsonl", lines)
+    bounds = thresholds(tmp_path / "t.toml", entry)
+    arguments = ["gate", "--impl", "fast", "--bench", str(bench), "--thresholds", str(bounds)]
+    assert main(arguments) == code
+    assert ("switch.round_trip" in capsys.readouterr().out) == (code != EXIT_OK)
+
+
+def test_a_threshold_is_for_some_versions_of_python(tmp_path: Path) -> None:
+    entries = [
+        f'{ROUND_TRIP}speedup = {n}\npython = "{v}"' for n, v in ((9, "<3.12"), (7, ">=3.12"))
+    ]
+    bounds = gate.read(thresholds(tmp_path / "t.toml", *entries))
+    assert [one.bound for one in gate.applying(bounds, "3.11.7")] == [9]
+    assert [one.bound for one in gate.applying(bounds, "3.15.0rc2")] == [7]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "list of"),
+        ("x = 1", "list of"),
+        ("[[threshold", "not TOML"),
+        ('[[threshold]]\nreason = "r"\nspeedup = 1', "threshold 1: it needs a benchmark"),
+        ('[[threshold]]\nbenchmark = "a.b"\nspeedup = 1', "it needs a reason"),
+        ('[[threshold]]\nreason = "r"\nbenchmark = "a.b"', "one of speedup"),
+        ('[[threshold]]\nreason = "r"\nbenchmark = "a.b"\nspeedup = 1\nvalue = 2', "one of"),
+        ('[[threshold]]\nreason = "r"\nbenchmark = "a.b"\nspeedup = 0', "above 0"),
+        ('[[threshold]]\nreason = "r"\nbenchmark = "a.b"\nspeedup = "8x"', "above 0"),
+        ('[[threshold]]\nreason = "r"\nbenchmark = "a.b"\nmultiple = 2', "belong together"),
+        ('[[threshold]]\nreason = "r"\nbenchmark = "a.b"\nspeed = 2', "speed is not known"),
+        (
+            '[[threshold]]\nreason = "r"\nbenchmark = "a"\nvalue = 2\npython = "new"',
+            "like '>=3.12'",
+        ),
+    ],
+)
+def test_thresholds_that_make_no_sense_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"t\.toml") as caught:
+        gate.read(path)
+    assert message in str(caught.value)
+
+
+def test_bad_input_is_one_line_and_an_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_lines(tmp_path / "b.jsonl", bench_lines())
+    write_lines(tmp_path / "quick.jsonl", header("settings", "quick", True))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for arguments, code, message in [
+        (["gate", "--bench", "missing.jsonl"], EXIT_INPUT, "missing.jsonl"),
+        (["gate", "--bench", "b.jsonl"], EXIT_INPUT, "no implementation greenlane"),
+        (["gate", "--bench", "b.jsonl", "--impl", "greenlet"], EXIT_INPUT, "is the result's basel"),
+        (["gate", "--bench", "quick.jsonl", "--impl", "fast"], EXIT_NOT_COMPARABLE, "--quick"),
+        (["gate", "--thresholds", "missing.toml"], EXIT_INPUT, "missing.toml"),
+        (["gate", "--rounds", "0"], EXIT_USAGE, "--rounds 0"),
+        (["gate"], EXIT_TOOL, "fetch-valgrind"),
+        (["run", "--instructions"], EXIT_TOOL, "apt-get install valgrind"),
+    ]:
+        assert main(arguments) == code
+        assert message in error_of(capsys)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.jsonl", "quick.jsonl"]
+
+
+def test_the_thresholds_that_come_with_it_name_benchmarks_that_there_are() -> None:
+    known = {benchmark.id for benchmark in catalogue()}
+    counted = {benchmark.id for benchmark in countable(catalogue())}
+    bounds = gate.read(gate.DEFAULT)
+    for one in bounds:
+        assert set(one.benchmarks) <= known
+        assert one.kind != "instructions" or one.benchmark in counted
+    for version in ("3.10.13", "3.11.7", "3.12.1", "3.13.0", "3.14.0", "3.15.0"):
+        rows = {(one.benchmark, one.kind) for one in gate.applying(bounds, version)}
+        assert ("switch.round_trip", "speedup") in rows and ("memory.suspended", "value") in rows
