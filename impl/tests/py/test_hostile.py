@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from greenlane import GreenletExit, error, getcurrent, greenlet, lanes
+from greenlane import GreenletExit, error, getcurrent, greenlet, lanes, settrace
 from support import isolated, run_script
 
 
@@ -311,4 +311,49 @@ def test_evicted_by_a_finalizer_without_a_frame() -> None:
     thread.start()
     thread.join()
     assert all(each.dead for each in abandoned)
+    assert is_sane()
+
+
+@isolated
+def test_frames_outlive_greenlets_that_shared_a_lane() -> None:
+    """One tenant's frame lies in the tail of a lane that the last tenant gives back."""
+    greenlets: list[greenlet] = []
+    frames: list[FrameType | None] = []
+
+    def in_thread() -> None:
+        root = getcurrent()
+        for _ in range(20):
+            each = greenlet(lambda: root.switch())
+            each.switch()
+            greenlets.append(each)
+            frames.append(each.gr_frame)
+
+    lanes.set_limit(0)
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    thread.join()
+    assert all(each.dead for each in greenlets)
+    greenlets.clear()
+    gc.collect()
+    assert [frame and frame.f_back for frame in frames] == [None] * 20
+    assert {frame and frame.f_code.co_name for frame in frames} == {"<lambda>"}
+    assert is_sane()
+
+
+@isolated
+def test_tracer_that_owns_suspended_greenlets_at_the_end_of_a_thread() -> None:
+    """They are dropped when the thread's record is: each gives back a lane that it shares."""
+
+    def in_thread() -> None:
+        root = getcurrent()
+        greenlets = [greenlet(lambda: root.switch()) for _ in range(20)]
+        for each in greenlets:
+            each.switch()
+        settrace(lambda *_: greenlets)
+
+    lanes.set_limit(0)
+    for _ in range(3):
+        thread = threading.Thread(target=in_thread)
+        thread.start()
+        thread.join()
     assert is_sane()
