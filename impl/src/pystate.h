@@ -537,9 +537,22 @@ gl_displaced(const gl_displacement *moved, const void *address)
  * f_builtins the entry frame that was cut out before it. Returns the last one. */
 #if PY_VERSION_HEX >= 0x030C0000
 
-static inline void *
-gl_frames_hide(struct _PyInterpreterFrame *frame, const gl_displacement *moved)
+/* The innermost frame of a suspended greenlet that is not displaced. An entry frame is innermost
+ * while what the function that it called leaves behind is deallocated: a finalizer or a callback
+ * that is a bound method of ours switches without a Python frame of its own. */
+static inline struct _PyInterpreterFrame *
+gl_frames_innermost(struct _PyInterpreterFrame *frame, const gl_displacement *moved)
 {
+    while (gl_is_displaced(moved, frame)) {
+        frame = ((struct _PyInterpreterFrame *)((char *)frame + moved->by))->previous;
+    }
+    return frame;
+}
+
+static inline void *
+gl_frames_hide(struct _PyInterpreterFrame *innermost, const gl_displacement *moved)
+{
+    struct _PyInterpreterFrame *frame = gl_frames_innermost(innermost, moved);
     struct _PyInterpreterFrame *hidden = NULL;
     while (frame != NULL) {
         struct _PyInterpreterFrame *entry = frame->previous;
@@ -922,7 +935,7 @@ gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl
                  visitproc visit, void *arg)
 {
     const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
-    return gl_frames_visit(cframe->current_frame, operands, visit, arg);
+    return gl_frames_visit(gl_frames_innermost(cframe->current_frame, moved), operands, visit, arg);
 }
 
 static inline bool
@@ -930,7 +943,8 @@ gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
                    const gl_operands *operands)
 {
     const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
-    return gl_datastack_abandon(&saved->datastack, cframe->current_frame, operands);
+    struct _PyInterpreterFrame *innermost = gl_frames_innermost(cframe->current_frame, moved);
+    return gl_datastack_abandon(&saved->datastack, innermost, operands);
 }
 
 static inline PyFrameObject *
@@ -938,6 +952,7 @@ gl_pystate_frame(const gl_pystate *saved, const gl_displacement *moved)
 {
     /* See 3.11. In this version a collection waits until Python code runs again. */
     _PyCFrame cframe = *(const _PyCFrame *)gl_displaced(moved, saved->cframe);
+    cframe.current_frame = gl_frames_innermost(cframe.current_frame, moved);
     PyThreadState blank = {.cframe = &cframe};
     return PyThreadState_GetFrame(&blank);
 }
@@ -1031,24 +1046,22 @@ static inline int
 gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl_operands *operands,
                  visitproc visit, void *arg)
 {
-    (void)moved;
-    return gl_frames_visit(saved->current_frame, operands, visit, arg);
+    return gl_frames_visit(gl_frames_innermost(saved->current_frame, moved), operands, visit, arg);
 }
 
 static inline bool
 gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
                    const gl_operands *operands)
 {
-    (void)moved;
-    return gl_datastack_abandon(&saved->datastack, saved->current_frame, operands);
+    struct _PyInterpreterFrame *innermost = gl_frames_innermost(saved->current_frame, moved);
+    return gl_datastack_abandon(&saved->datastack, innermost, operands);
 }
 
 static inline PyFrameObject *
 gl_pystate_frame(const gl_pystate *saved, const gl_displacement *moved)
 {
-    (void)moved;
     /* See 3.11. */
-    PyThreadState blank = {.current_frame = saved->current_frame};
+    PyThreadState blank = {.current_frame = gl_frames_innermost(saved->current_frame, moved)};
     return PyThreadState_GetFrame(&blank);
 }
 
@@ -1136,24 +1149,22 @@ static inline int
 gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl_operands *operands,
                  visitproc visit, void *arg)
 {
-    (void)moved;
-    return gl_frames_visit(saved->current_frame, operands, visit, arg);
+    return gl_frames_visit(gl_frames_innermost(saved->current_frame, moved), operands, visit, arg);
 }
 
 static inline bool
 gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
                    const gl_operands *operands)
 {
-    (void)moved;
-    return gl_datastack_abandon(&saved->datastack, saved->current_frame, operands);
+    struct _PyInterpreterFrame *innermost = gl_frames_innermost(saved->current_frame, moved);
+    return gl_datastack_abandon(&saved->datastack, innermost, operands);
 }
 
 static inline PyFrameObject *
 gl_pystate_frame(const gl_pystate *saved, const gl_displacement *moved)
 {
-    (void)moved;
     /* See 3.11. */
-    PyThreadState blank = {.current_frame = saved->current_frame};
+    PyThreadState blank = {.current_frame = gl_frames_innermost(saved->current_frame, moved)};
     return PyThreadState_GetFrame(&blank);
 }
 
@@ -1246,24 +1257,22 @@ static inline int
 gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl_operands *operands,
                  visitproc visit, void *arg)
 {
-    (void)moved;
-    return gl_frames_visit(saved->current_frame, operands, visit, arg);
+    return gl_frames_visit(gl_frames_innermost(saved->current_frame, moved), operands, visit, arg);
 }
 
 static inline bool
 gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
                    const gl_operands *operands)
 {
-    (void)moved;
-    return gl_datastack_abandon(&saved->datastack, saved->current_frame, operands);
+    struct _PyInterpreterFrame *innermost = gl_frames_innermost(saved->current_frame, moved);
+    return gl_datastack_abandon(&saved->datastack, innermost, operands);
 }
 
 static inline PyFrameObject *
 gl_pystate_frame(const gl_pystate *saved, const gl_displacement *moved)
 {
-    (void)moved;
     /* See 3.11. */
-    PyThreadState blank = {.current_frame = saved->current_frame};
+    PyThreadState blank = {.current_frame = gl_frames_innermost(saved->current_frame, moved)};
     return PyThreadState_GetFrame(&blank);
 }
 

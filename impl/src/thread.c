@@ -71,6 +71,8 @@ retire(gl_thread *thread)
     thread->main = thread->current = NULL;
     main->pimpl->status = GL_DEAD;
     main_greenlet_count--;
+    /* What is abandoned from now on gives its lane back to the system, not to the pool. */
+    gl_lane_pool_close(&thread->lanes);
 
     /* From here on Python code can run; the record already says that the thread is gone, so what
      * is deferred still, or by now, is freed without running. */
@@ -79,7 +81,6 @@ retire(gl_thread *thread)
     Py_DECREF(main);
     Py_DECREF(current);
     gl_free_spare(thread);
-    gl_lane_pool_close(&thread->lanes);
     PyMem_RawFree(thread->scratch);
     thread->scratch = NULL;
     free(thread->spare_slice);

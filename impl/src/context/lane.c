@@ -260,12 +260,12 @@ trim(gl_lane *lane)
     lane->trimmed = true;
 }
 
-/* Gives a lane back to the system. */
+/* Gives a lane back to the system, but for a tail that must stay. */
 static void
 unmap(gl_lane *lane)
 {
     char *start = lane->low - GL_LANE_GUARD;
-    char *end = lane->end;
+    char *end = lane->tail_kept ? (char *)((uintptr_t)lane / PAGE * PAGE) : lane->end;
     if (munmap(start, (size_t)(end - start)) != 0) {
         /* Splitting a mapping in two can be one mapping too many. The memory then goes back and
          * the address space stays. */
@@ -336,16 +336,15 @@ gl_lane_unbind_closed(gl_lane *lane)
 void
 gl_lane_unbind_but_tail(gl_lane_pool *pool, gl_lane *lane)
 {
-    lane->bound--;
-    if (lane->is_shared) {
-        return; /* others go on with it, without a tail */
+    lane->tail_kept = true;
+    if (pool != NULL && lane->is_shared) {
+        lane->bound--; /* others go on with it, without a tail */
+        return;
     }
     if (pool != NULL) {
         pool->own_count--;
     }
-    char *start = lane->low - GL_LANE_GUARD;
-    char *tail = (char *)((uintptr_t)lane / PAGE * PAGE);
-    (void)munmap(start, (size_t)(tail - start));
+    gl_lane_unbind_closed(lane);
 }
 
 gl_slice *

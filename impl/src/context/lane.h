@@ -46,6 +46,7 @@ typedef struct gl_lane {
     bool is_shared; /* is it one of the pool's shared lanes? */
     bool tail_used; /* has a tenant taken the tail? */
     bool trimmed;   /* while idle: nothing below the top of the stack is committed */
+    bool tail_kept; /* must the tail stay when the rest goes back to the system? */
 } gl_lane;
 
 /* The stack of a tenant that is not the occupant of its lane. */
@@ -107,8 +108,8 @@ void gl_lane_unbind(gl_lane_pool *pool, gl_lane *lane);
  * gl_lane_unbind_closed. */
 void gl_lane_pool_close(gl_lane_pool *pool);
 
-/* Ends a tenancy whose tail must stay for ever; the rest goes back to the system. `pool` is NULL if
- * it has been closed. Nobody may be running on the lane. */
+/* Ends a tenancy whose tail must stay for ever; the rest goes back to the system after the last
+ * one. `pool` is NULL if it has been closed. Nobody may be running on the lane. */
 void gl_lane_unbind_but_tail(gl_lane_pool *pool, gl_lane *lane);
 
 /* gl_lane_unbind for a lane of a closed pool. Nobody may be running on it. */

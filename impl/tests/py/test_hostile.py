@@ -6,6 +6,7 @@ Every test runs in a process of its own; what it asserts last is that the proces
 from __future__ import annotations
 
 import gc
+import re
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from greenlane import GreenletExit, error, getcurrent, greenlet, lanes
+from greenlane import GreenletExit, error, getcurrent, greenlet, lanes, settrace
 from support import isolated, run_script
 
 
@@ -249,4 +250,110 @@ def test_end_below_a_parent_that_was_moved_to_another_thread() -> None:
     assert child.dead
     done.set()
     thread.join()
+    assert is_sane()
+
+
+@isolated
+def test_evicted_by_a_finalizer_without_a_frame() -> None:
+    """What runs is a finalizer that is a bound switch(): no Python frame is on top of the stack.
+
+    The interpreter then points to an entry frame, which lies on the stack that is evicted (3.12 and
+    later).
+    """
+
+    def suspend() -> list[greenlet]:
+        root = getcurrent()
+
+        class Dropped:
+            __del__ = root.switch
+
+        def drop() -> None:
+            _dropped = Dropped()
+            root.switch()
+
+        def call(_: object) -> int:
+            drop()
+            return 0
+
+        def clutter(depth: int) -> int:
+            if depth == 0:
+                root.switch()
+                return 0
+            # Frames of several sizes, so that no two stacks look alike.
+            if depth % 2:
+                return max([depth - 1], key=clutter)
+            re.sub("a", lambda _: str(clutter(depth - 1)), "a" * (100 + depth), count=1)
+            return 0
+
+        # One half has a Python frame below the entry frame, the other has not.
+        plain = [greenlet(drop) for _ in range(9)]
+        nested = [greenlet(lambda: max([0], key=call)) for _ in range(9)]
+        for each in plain + nested:
+            each.switch()  # suspended by drop()
+            each.switch()  # suspended by __del__()
+        others = [greenlet(max) for _ in range(16)]
+        for number, other in enumerate(others):
+            other.switch([20 + number], key=clutter)
+        assert [each.gr_frame for each in plain] == [None] * 9
+        innermost = [each.gr_frame for each in nested]
+        assert [frame and frame.f_code.co_name for frame in innermost] == ["call"] * 9
+        innermost.clear()
+        gc.collect()
+        assert not any(each.dead for each in plain + nested)
+        return plain + nested
+
+    lanes.set_limit(0)
+    for each in suspend():
+        each.switch()
+        assert each.dead
+    abandoned: list[greenlet] = []
+    thread = threading.Thread(target=lambda: abandoned.extend(suspend()))
+    thread.start()
+    thread.join()
+    assert all(each.dead for each in abandoned)
+    assert is_sane()
+
+
+@isolated
+def test_frames_outlive_greenlets_that_shared_a_lane() -> None:
+    """One tenant's frame lies in the tail of a lane that the last tenant gives back."""
+    greenlets: list[greenlet] = []
+    frames: list[FrameType | None] = []
+
+    def in_thread() -> None:
+        root = getcurrent()
+        for _ in range(20):
+            each = greenlet(lambda: root.switch())
+            each.switch()
+            greenlets.append(each)
+            frames.append(each.gr_frame)
+
+    lanes.set_limit(0)
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    thread.join()
+    assert all(each.dead for each in greenlets)
+    greenlets.clear()
+    gc.collect()
+    assert [frame and frame.f_back for frame in frames] == [None] * 20
+    assert {frame and frame.f_code.co_name for frame in frames} == {"<lambda>"}
+    assert is_sane()
+
+
+@isolated
+def test_tracer_that_owns_suspended_greenlets_at_the_end_of_a_thread() -> None:
+    """They are dropped when the thread's record is: each gives back a lane that it shares."""
+
+    def in_thread() -> None:
+        root = getcurrent()
+        greenlets = [greenlet(lambda: root.switch()) for _ in range(20)]
+        for each in greenlets:
+            each.switch()
+        settrace(lambda *_: greenlets)
+
+    lanes.set_limit(0)
+    for _ in range(3):
+        thread = threading.Thread(target=in_thread)
+        thread.start()
+        thread.join()
     assert is_sane()
