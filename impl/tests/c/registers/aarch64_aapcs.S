@@ -1,0 +1,58 @@
+/* AArch64: x19-x28, x29 (the frame pointer), d8-d15. */
+
+/* call_with_registers(values [x0], f [x1], argument [x2]) */
+FUNCTION(call_with_registers)
+#if defined(__ARM_FEATURE_BTI_DEFAULT)
+    bti c
+#endif
+    stp x29, x30, [sp, -176]!
+    .cfi_adjust_cfa_offset 176
+    .cfi_rel_offset x29, 0
+    .cfi_rel_offset x30, 8
+    stp x19, x20, [sp, 16]
+    stp x21, x22, [sp, 32]
+    stp x23, x24, [sp, 48]
+    stp x25, x26, [sp, 64]
+    stp x27, x28, [sp, 80]
+    stp d8, d9, [sp, 96]
+    stp d10, d11, [sp, 112]
+    stp d12, d13, [sp, 128]
+    stp d14, d15, [sp, 144]
+    str x0, [sp, 160]
+    mov x9, x0
+    ldp x19, x20, [x9]
+    ldp x21, x22, [x9, 16]
+    ldp x23, x24, [x9, 32]
+    ldp x25, x26, [x9, 48]
+    ldp x27, x28, [x9, 64]
+    ldp d8, d9, [x9, 80]
+    ldp d10, d11, [x9, 96]
+    ldp d12, d13, [x9, 112]
+    ldp d14, d15, [x9, 128]
+    ldr x29, [x9, 144]
+    mov x0, x2
+    blr x1
+    ldr x9, [sp, 160]
+    stp x19, x20, [x9]
+    stp x21, x22, [x9, 16]
+    stp x23, x24, [x9, 32]
+    stp x25, x26, [x9, 48]
+    stp x27, x28, [x9, 64]
+    stp d8, d9, [x9, 80]
+    stp d10, d11, [x9, 96]
+    stp d12, d13, [x9, 112]
+    stp d14, d15, [x9, 128]
+    str x29, [x9, 144]
+    ldp x19, x20, [sp, 16]
+    ldp x21, x22, [sp, 32]
+    ldp x23, x24, [sp, 48]
+    ldp x25, x26, [sp, 64]
+    ldp x27, x28, [sp, 80]
+    ldp d8, d9, [sp, 96]
+    ldp d10, d11, [sp, 112]
+    ldp d12, d13, [sp, 128]
+    ldp d14, d15, [sp, 144]
+    ldp x29, x30, [sp], 176
+    .cfi_adjust_cfa_offset -176
+    ret
+END_FUNCTION(call_with_registers)
