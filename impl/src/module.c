@@ -277,7 +277,7 @@ static const char *const names_on_type[] = {"getcurrent", "error", "GreenletExit
 static bool
 read_lane_limit(void)
 {
-    gl_module.lane_limit = 1024;
+    gl_module.lane_limit = GL_LANES;
     const char *text = getenv("GREENLANE_LANES");
     if (text == NULL || *text == '\0') {
         return true;

@@ -4,7 +4,7 @@
 
 /* Branch-protection landing pads, emitted only where the compiler was asked for them, so that
  * the object never claims a property (`.note.gnu.property`) that the code does not have. */
-#if defined(__CET__) && defined(__x86_64__)
+#if defined(__CET__) && (defined(__x86_64__) || defined(__i386__))
 #include <cet.h>
 #else
 #define _CET_ENDBR
@@ -26,7 +26,7 @@
 /* Without this note the linker would make the whole process' stacks executable. */
 #define GL_NO_EXECUTABLE_STACK .section .note.GNU-stack, "", %progbits
 #else
-#error "greenlane: no assembly macros for this object format; see impl/ARCHITECTURE.md, 'Porting'"
+#error "greenlane: no assembly macros for this object format; see impl/PORTING.md"
 #endif
 
 #endif

@@ -29,17 +29,29 @@
  */
 #include "lane.h"
 
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+/* Where every system has the same pages this is a constant. Elsewhere it is asked for: not while
+ * switching, only when memory is given back. */
+#if GL_LARGEST_PAGE == 4096
 #define PAGE ((size_t)4096)
+#else
+#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
+#endif
 #define CACHE_LINE ((size_t)64)
 #define PAGE_TABLE_REACH ((size_t)2 << 20)
 
+#if UINTPTR_MAX > UINT32_MAX
 #define SLAB_LANES ((size_t)64)
+#else
+#define SLAB_LANES ((size_t)8)
+#endif
 
 /* Bytes of stack that stay in the page of the stack's top, at least; and colours: steps of one
  * cache line that the top moves through. Were they fewer, the lines in the middle of the pages
@@ -71,7 +83,7 @@
 static bool
 install_guard(gl_lane_pool *pool, char *start)
 {
-    if (madvise(start, GL_LANE_GUARD, MADV_GUARD_INSTALL) == 0) {
+    if (!pool->maps_guards && madvise(start, GL_LANE_GUARD, MADV_GUARD_INSTALL) == 0) {
         pool->guard = GL_GUARD_INSTALL;
         return true;
     }
@@ -116,6 +128,8 @@ add_slab(gl_lane_pool *pool)
         /* With transparent huge pages a first touch could commit 2 MiB. Refusal is harmless:
          * kernels without huge pages say EINVAL. */
         (void)madvise(start, (size_t)(end - start), MADV_NOHUGEPAGE);
+        /* Emulators of a CPU (qemu-user) grant any advice and do nothing. */
+        pool->maps_guards = madvise(start, GL_LANE_GUARD, INT_MAX) == 0;
         pool->fresh = start;
         pool->fresh_end = end;
         return true;
@@ -142,19 +156,15 @@ make_lane(gl_lane_pool *pool)
     return lane;
 }
 
-/* Lowers the limits of a pool where a resource of the process is limited. */
+/* Lowers the limits of a pool to what may be taken of so much address space. */
 static void
-limit_by(gl_lane_pool *pool, int resource)
+limit_to(gl_lane_pool *pool, uintmax_t space)
 {
-    struct rlimit space;
-    if (getrlimit(resource, &space) != 0 || space.rlim_cur == RLIM_INFINITY) {
-        return;
-    }
     /* A quarter of it for lanes of one tenant, an eighth for shared ones: the program needs the
      * rest. */
-    size_t lanes = space.rlim_cur / GL_LANE_SIZE;
+    uintmax_t lanes = space / GL_LANE_SIZE;
     if (pool->limit > lanes / 4) {
-        pool->limit = lanes / 4;
+        pool->limit = (size_t)(lanes / 4);
         pool->limited_by = GL_LIMITED_BY_SPACE;
     }
     if (pool->shared_limit > lanes / 8 + 1) {
@@ -162,10 +172,22 @@ limit_by(gl_lane_pool *pool, int resource)
     }
 }
 
+/* The same where a resource of the process is limited. */
+static void
+limit_by(gl_lane_pool *pool, int resource)
+{
+    struct rlimit space;
+    if (getrlimit(resource, &space) == 0 && space.rlim_cur != RLIM_INFINITY) {
+        limit_to(pool, space.rlim_cur);
+    }
+}
+
 void
 gl_lane_pool_open(gl_lane_pool *pool, size_t limit)
 {
     *pool = (gl_lane_pool){.limit = limit, .shared_limit = GL_SHARED_LANES};
+    /* What there is at most; with 32 bits it is not much. */
+    limit_to(pool, SIZE_MAX);
     limit_by(pool, RLIMIT_AS);
     /* Which counts memory that may be written to, touched or not. */
     limit_by(pool, RLIMIT_DATA);

@@ -22,14 +22,32 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define GL_LIKELY(x) __builtin_expect(!!(x), 1)
 #define GL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* The largest pages that a system may have: what is made of whole pages is made of these. A guard
+ * is, too. */
+#if !defined(GL_LARGEST_PAGE)
+#if defined(__x86_64__) || defined(__i386__)
+#define GL_LARGEST_PAGE 4096
+#else
+#define GL_LARGEST_PAGE 65536
+#endif
+#endif
 /* Address space of one lane, guard included. CPython 3.10-3.13 count C recursion instead of
- * measuring the stack, on the assumption of a main thread's 8 MiB: much less is a crash there. Why
- * it is one page less: lane.c. */
-#define GL_LANE_SIZE (((size_t)8 << 20) - 4096)
+ * measuring the stack, on the assumption of a main thread's 8 MiB: much less is a crash there. With
+ * 32-bit pointers frames are half as large, and address space is scarce: a thread starts sharing
+ * early. Why it is one page less: lane.c. GL_LANES is how many tenants a thread gives a lane of
+ * their own, unless told otherwise. */
+#if UINTPTR_MAX > UINT32_MAX
+#define GL_LANE_SIZE (((size_t)8 << 20) - GL_LARGEST_PAGE)
+#define GL_LANES ((size_t)1024)
+#else
+#define GL_LANE_SIZE (((size_t)4 << 20) - GL_LARGEST_PAGE)
+#define GL_LANES ((size_t)64)
+#endif
 /* A fault for sure needs a guard larger than any one stack frame that does not probe. */
 #define GL_LANE_GUARD ((size_t)64 << 10)
 /* Room for the header and the tail. */
@@ -80,6 +98,7 @@ typedef struct gl_lane_pool {
     unsigned next_shared;             /* the one to bind to next */
     unsigned shared_left;             /* how often the last tenant of one left */
     bool shared_refused;              /* did the system refuse to make one? */
+    bool maps_guards;                 /* are guards not to be had by advice? */
     gl_lane **idle;                   /* lanes handed back, the warmest last */
     size_t idle_count;                /* how many of them */
     size_t idle_capacity;             /* how many fit in `idle` */

@@ -5,8 +5,12 @@
 
 #if defined(__x86_64__) && defined(__ELF__) && !defined(__ILP32__)
 #include "x86_64_sysv.S"
+#elif defined(__i386__) && defined(__ELF__)
+#include "i386_sysv.S"
+#elif defined(__aarch64__) && defined(__ELF__) && !defined(__ILP32__)
+#include "aarch64_aapcs.S"
 #else
-#error "greenlane: no context switch for this ABI; see impl/ARCHITECTURE.md, 'Porting'"
+#error "greenlane: no context switch for this ABI: see impl/PORTING.md, or build -Dcontext=ucontext"
 #endif
 
 GL_NO_EXECUTABLE_STACK

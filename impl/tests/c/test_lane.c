@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MANY = 300 };
+enum { MANY = 200 };
 
 /* Does reading this address kill the process? */
 static int
@@ -31,11 +31,12 @@ static size_t
 resident_pages(gl_lane *lane)
 {
     static unsigned char map[(GL_LANE_SIZE >> 12) + 1];
-    char *start = (char *)((uintptr_t)lane->low & ~(uintptr_t)4095);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *start = (char *)((uintptr_t)lane->low & ~(page - 1));
     size_t length = (size_t)(lane->end - start);
     CHECK(mincore(start, length, map) == 0);
     size_t count = 0;
-    for (size_t i = 0; i < length >> 12; i++) {
+    for (size_t i = 0; i < length / page; i++) {
         count += map[i] & 1;
     }
     return count;
@@ -52,6 +53,8 @@ test_memory_is_usable_and_guarded(void)
     size_t tail_size = gl_lane_tail_size(lane);
     char *top = gl_lane_top(lane);
     CHECK((uintptr_t)top % 16 == 0);
+    CHECK((uintptr_t)lane->low % GL_LARGEST_PAGE == 0);
+    CHECK((uintptr_t)lane->end % GL_LARGEST_PAGE == 0);
     CHECK(tail_size >= GL_LANE_TAIL / 2);
     CHECK((size_t)(top - lane->low) > GL_LANE_SIZE - GL_LANE_GUARD - GL_LANE_TAIL);
     memset(lane->low, 1, (size_t)(top - lane->low));
@@ -139,6 +142,10 @@ test_refused_memory_is_null_and_the_pool_goes_on(void)
          * shared lanes or not at all. */
         struct rlimit none = {0, 0};
         CHECK(setrlimit(RLIMIT_AS, &none) == 0);
+        if (mmap(NULL, 1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED) {
+            puts("not tested: this emulator keeps no limits");
+            exit(0);
+        }
         gl_lane *last = kept;
         size_t count = 0;
         while (last != NULL && !last->is_shared) {

@@ -56,3 +56,11 @@ FUNCTION(call_with_registers)
     .cfi_adjust_cfa_offset -176
     ret
 END_FUNCTION(call_with_registers)
+
+#if defined(__ARM_FEATURE_BTI_DEFAULT)
+    .section .note.gnu.property, "a"
+    .balign 8
+    .word 4, 16, 5
+    .asciz "GNU"
+    .word 0xc0000000, 4, 1, 0
+#endif
