@@ -49,8 +49,16 @@ END_OF_CONF
   done
   rm -rf "$apt"
 
-  # Debian merged /lib into /usr/lib with symbolic links that its packages do not hold.
-  for name in "$folder"/usr/lib "$folder"/usr/lib64; do
-    if [[ -e $name && ! -e $folder/${name##*/} ]]; then ln -s "usr/${name##*/}" "$folder/"; fi
+  # Debian merged /lib into /usr/lib, with symbolic links that its packages do not hold; those of
+  # older releases still hold files for both.
+  for name in lib lib64; do
+    if [[ -d $folder/$name && ! -L $folder/$name ]]; then
+      mkdir -p "$folder/usr/$name"
+      cp -a --link "$folder/$name/." "$folder/usr/$name/"
+      rm -r "${folder:?}/$name"
+    fi
+    if [[ -e $folder/usr/$name && ! -e $folder/$name ]]; then
+      ln -s "usr/$name" "$folder/$name"
+    fi
   done
 }

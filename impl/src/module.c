@@ -321,7 +321,8 @@ add_names(PyObject *module)
         PyModule_AddIntConstant(module, "GREENLET_USE_TRACING", 1) < 0 ||
         PyModule_AddIntConstant(module, "GREENLET_USE_CONTEXT_VARS", 1) < 0 ||
         PyModule_AddIntConstant(module, "GREENLET_USE_STANDARD_THREADING", 1) < 0 ||
-        PyModule_AddIntConstant(module, "CLOCKS_PER_SEC", CLOCKS_PER_SEC) < 0) {
+        PyModule_AddIntConstant(module, "CLOCKS_PER_SEC", CLOCKS_PER_SEC) < 0 ||
+        PyModule_AddIntConstant(module, "_LANE_SIZE", (long)GL_LANE_SIZE) < 0) {
         return false;
     }
     for (size_t i = 0; i < Py_ARRAY_LENGTH(names_on_type); i++) {

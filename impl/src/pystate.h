@@ -487,7 +487,7 @@ gl_stack_bounds_locate(void)
     /* What they must be: the top above us and the limits below, within what a stack can have; one
      * margin between the limits, CPython's own or that of a debug build. */
     const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    const uintptr_t reach = (uintptr_t)1 << 47;
+    const uintptr_t reach = (uintptr_t)1 << (UINTPTR_MAX > UINT32_MAX ? 47 : 31);
     const PyThreadState *tstate = PyThreadState_Get();
     size_t found = 0;
     for (size_t offset = 0; offset <= sizeof(_PyThreadStateImpl) - sizeof(gl_stack_bounds);

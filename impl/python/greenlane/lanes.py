@@ -5,7 +5,7 @@ in use than a limit. Greenlets past the limit share a few lanes; the stacks of t
 is not lie on the heap, which takes much less memory and makes a switch to them somewhat slower.
 
 Everything here is about the calling thread. The environment variable ``GREENLANE_LANES`` sets the
-limit from the start; it is 1024 otherwise.
+limit from the start; it is 1024 otherwise, or 64 on a CPU of 32 bits.
 
 >>> from greenlane import lanes
 >>> lanes.status().own
@@ -20,7 +20,8 @@ from greenlane import _greenlet
 
 __all__ = ["LARGEST_LIMIT", "Status", "set_limit", "status"]
 
-#: The largest limit that can be set. Each lane takes 8 MiB of address space.
+#: The largest limit that can be set. Each lane takes 8 MiB of address space (4 MiB on a CPU of 32
+#: bits, where a limit above 256 has no effect).
 LARGEST_LIMIT = 1_000_000
 
 
@@ -44,7 +45,7 @@ class Status(NamedTuple):
     @property
     def address_space(self) -> int:
         """Bytes of address space of all lanes. Memory is committed as it is used, mostly 4 KiB."""
-        return (self.own + self.idle + self.shared) * (8 << 20)
+        return (self.own + self.idle + self.shared) * _greenlet._LANE_SIZE
 
 
 def status() -> Status:

@@ -22,6 +22,18 @@
 #include "registers/i386_sysv.S"
 #elif defined(__aarch64__)
 #include "registers/aarch64_aapcs.S"
+#elif defined(__arm__)
+#include "registers/arm_aapcs.S"
+#elif defined(__riscv)
+#include "registers/riscv64.S"
+#elif defined(__powerpc64__)
+#include "registers/ppc64_elfv2.S"
+#elif defined(__s390x__)
+#include "registers/s390x.S"
+#elif defined(__loongarch64)
+#include "registers/loongarch64.S"
+#elif defined(__mips64)
+#include "registers/mips64_n64.S"
 #else
 #error "tests/c/registers.S: no file for this ABI"
 #endif
