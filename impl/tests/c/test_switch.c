@@ -141,13 +141,25 @@ walk(void *argument)
 static void
 test_random_walk(void)
 {
+    gl_lane before[CONTEXTS];
     contexts[0].started = true;
     for (int i = 1; i < CONTEXTS; i++) {
-        contexts[i].lane = gl_lane_bind(&pool, NULL);
-        CHECK(contexts[i].lane != NULL);
+        gl_lane *lane = gl_lane_bind(&pool, NULL);
+        CHECK(lane != NULL);
+        contexts[i].lane = lane;
+        before[i] = *lane;
+        memset(gl_lane_tail(lane), i, gl_lane_tail_size(lane));
     }
     wander(&contexts[0]);
     fesetround(FE_TONEAREST);
+    /* What lies above the top of a stack is not for the functions that run on it. */
+    for (int i = 1; i < CONTEXTS; i++) {
+        CHECK(memcmp(&before[i], contexts[i].lane, sizeof(gl_lane)) == 0);
+        const char *tail = gl_lane_tail(contexts[i].lane);
+        for (size_t j = 0; j < gl_lane_tail_size(contexts[i].lane); j++) {
+            CHECK(tail[j] == i);
+        }
+    }
     for (int i = 0; i < CONTEXTS; i++) {
         CHECK(contexts[i].started);
         CHECK(contexts[i].switches > steps_wanted / CONTEXTS / 2);

@@ -48,6 +48,8 @@ FUNCTION(call_with_registers)
     fld.d $f31, $a0, 136
 #endif
     move $a0, $a2
+    /* A caller-saved register, which may happen to hold the rounding mode. */
+    addi.d $t0, $zero, -1
     jirl $ra, $a1, 0
     ld.d $a0, $sp, 8
     st.d $fp, $a0, 0
