@@ -22,6 +22,8 @@
  */
 #include "greenlet.h"
 
+#include "context/switch.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +31,7 @@
 
 /* Between the frame of a function here and the lowest word that its caller's departure will put on
  * the stack: both call a few functions more. */
-#define DEPARTURE_SIZE ((size_t)1024)
+#define DEPARTURE_SIZE ((size_t)512 + GL_CONTEXT_SIZE)
 
 /* The first chunk of a data stack that is not the tail of a lane. Grows when greenlets turn out to
  * need more, since each crossing of a chunk's border costs a system call. */

@@ -26,7 +26,7 @@ DIFFERENCES = {
     "package.installation": "the module of that function",
     "package.doctor": "greenlane's own: says how it works here",
     "package.TYPE_CHECKING*": "tells type checkers of an import that is made later",
-    "extension._LANE_SIZE": "for greenlane.lanes",
+    "extension._LANE_SIZE*": "for greenlane.lanes",
     "extension._lane_counts": "for greenlane.lanes",
     "extension._lane_facts": "for greenlane.doctor",
     "extension._set_lane_limit": "for greenlane.lanes",
