@@ -165,6 +165,7 @@ def check_tools(paths: list[Path]) -> list[str]:
             "--",
             "-std=gnu11",
             "-D_GNU_SOURCE",
+            "-DGL_CONTEXT_BY_UCONTEXT",  # or there is nothing in ucontext.c
             f"-I{IMPL / 'src'}",
             f"-I{IMPL / 'include'}",
             f"-isystem{compiler_headers}",

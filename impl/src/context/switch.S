@@ -3,7 +3,9 @@
  * compiler on a 64-bit machine then come out right. */
 #include "asm.h"
 
-#if defined(__x86_64__) && defined(__ELF__) && !defined(__ILP32__)
+#if defined(GL_CONTEXT_BY_UCONTEXT)
+/* Nothing: ucontext.c does it. */
+#elif defined(__x86_64__) && defined(__ELF__) && !defined(__ILP32__)
 #include "x86_64_sysv.S"
 #elif defined(__i386__) && defined(__ELF__)
 #include "i386_sysv.S"

@@ -1,5 +1,5 @@
 /* The context switch in C, by the C library's <ucontext.h>: for a CPU that has no assembly file
- * yet, and for comparison. Chosen with `meson setup -Dcontext=ucontext` in the place of switch.S.
+ * yet, and for comparison. Chosen with `meson setup -Dcontext=ucontext`; switch.S is empty then.
  *
  * It keeps the contract of switch.h and passes the same tests. It is slower by far: swapcontext()
  * saves all that a ucontext_t holds, and asks the kernel twice for the signal mask, which by this
@@ -15,6 +15,8 @@
  * copied elsewhere must know. It ends just below suspend()'s locals: MARGIN is more than that
  * takes.
  */
+#if defined(GL_CONTEXT_BY_UCONTEXT)
+
 #include "switch.h"
 
 #include <stddef.h>
@@ -80,3 +82,5 @@ gl_context_start(void **save, void *top, gl_context_entry entry, void *argument)
     makecontext(&started, (void (*)(void))begin, 2, (unsigned)(address >> 32), (unsigned)address);
     suspend(save, &started);
 }
+
+#endif
