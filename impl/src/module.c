@@ -4,7 +4,7 @@
  * half-made module. */
 #include "greenlet.h"
 
-#include "context/switch.h"
+#include "context/abi.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -19,31 +19,6 @@
 #ifndef GREENLANE_CONTEXT_SWITCH_H
 #define GREENLANE_CONTEXT_SWITCH_H
 
-/* The name of the ABI, for people; switch.S makes the same choice. */
-#if defined(GL_CONTEXT_BY_UCONTEXT)
-#define GL_ABI_NAME "ucontext"
-#elif defined(__x86_64__)
-#define GL_ABI_NAME "x86-64 System V"
-#elif defined(__i386__)
-#define GL_ABI_NAME "i386 System V"
-#elif defined(__aarch64__)
-#define GL_ABI_NAME "AArch64 AAPCS64"
-#elif defined(__arm__) && defined(__ARM_FP)
-#define GL_ABI_NAME "Arm AAPCS32 with VFP"
-#elif defined(__arm__)
-#define GL_ABI_NAME "Arm AAPCS32"
-#elif defined(__riscv)
-#define GL_ABI_NAME "RISC-V LP64"
-#elif defined(__powerpc64__)
-#define GL_ABI_NAME "Power ELFv2"
-#elif defined(__s390x__)
-#define GL_ABI_NAME "IBM Z"
-#elif defined(__loongarch64)
-#define GL_ABI_NAME "LoongArch LP64"
-#elif defined(__mips64)
-#define GL_ABI_NAME "MIPS n64"
-#endif
-
 /* What a suspended context takes of its stack below the frame of the function that called
  * gl_context_switch or gl_context_start, at most: in bytes. */
 #if defined(GL_CONTEXT_BY_UCONTEXT)
