@@ -285,7 +285,8 @@ read_lane_limit(void)
     char *end;
     errno = 0;
     unsigned long limit = strtoul(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || limit > 1000000) {
+    /* strtoul() takes a sign, too, and makes of -1 the largest number. */
+    if (errno != 0 || *text < '0' || *text > '9' || *end != '\0' || limit > 1000000) {
         PyErr_Format(PyExc_ImportError,
                      "the environment variable GREENLANE_LANES must be a number from 0 to 1000000, "
                      "not '%.100s'",

@@ -742,19 +742,22 @@ gl_kill(PyGreenlet *greenlet)
     gl_error_raise(exit);
     Py_INCREF(greenlet);
     PyObject *result = resume_any(thread, thread->tstate, greenlet, NULL, NULL);
+
+    /* Restore the parent, unless it has become a descendant meanwhile. That comes first: dropping
+     * the result may switch away for good, and a reference to the current greenlet, from its own
+     * stack, would keep it alive. */
+    PyGreenlet *unused = core->parent;
+    core->parent = parent;
+    for (const PyGreenlet *p = parent; p != NULL; p = p->pimpl->parent) {
+        if (p == greenlet) {
+            core->parent = unused;
+            unused = parent;
+            break;
+        }
+    }
+    Py_XDECREF(unused);
     if (result == NULL) {
         PyErr_WriteUnraisable((PyObject *)greenlet);
     }
     Py_XDECREF(result);
-
-    /* Restore the parent, unless it has become a descendant meanwhile. */
-    for (const PyGreenlet *p = parent; p != NULL; p = p->pimpl->parent) {
-        if (p == greenlet) {
-            Py_DECREF(parent);
-            return;
-        }
-    }
-    PyGreenlet *interim = core->parent;
-    core->parent = parent;
-    Py_XDECREF(interim);
 }

@@ -5,6 +5,7 @@ Every test runs in a process of its own; what it asserts last is that the proces
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import re
 import sys
@@ -357,3 +358,38 @@ def test_tracer_that_owns_suspended_greenlets_at_the_end_of_a_thread() -> None:
         thread.start()
         thread.join()
     assert is_sane()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="GreenletExit does not keep the frame alive")
+def test_kill_that_is_left_by_a_finalizer_for_good() -> None:
+    """What the killed greenlet returned is dropped by its killer, which never gets back.
+
+    The killer stands in for the killed one's parent for a while, and must not keep itself alive.
+    """
+    root = getcurrent()
+
+    class Fin:
+        def __del__(self) -> None:
+            with contextlib.suppress(GreenletExit):
+                root.switch("left")
+
+    def victim() -> None:
+        _fin = Fin()
+        root.switch()
+
+    victims = [greenlet(victim)]
+    victims[0].switch()
+    unwound: list[bool] = []
+
+    def kill() -> None:
+        try:
+            victims.clear()
+        finally:
+            unwound.append(True)
+
+    killer = greenlet(kill)
+    assert killer.switch() == "left"
+    dropped = weakref.ref(killer)
+    del killer
+    assert unwound == [True]
+    assert dropped() is None

@@ -33,7 +33,7 @@ def test_without_lanes_of_their_own() -> None:
     assert done.stdout.split() == ["0", "0", "0", "8", "20"]
 
 
-@pytest.mark.parametrize("value", ["many", "-1", "1000001", "5 lanes"])
+@pytest.mark.parametrize("value", ["many", "-1", "-18446744073709551615", "1000001", "5 lanes"])
 def test_environment_is_checked(value: str) -> None:
     done = run_script("import greenlane", environment={"GREENLANE_LANES": value}, returncode=1)
     assert done.stderr.splitlines()[-1] == (
