@@ -50,7 +50,7 @@ ROUND_TRIP = 'benchmark = "switch.round_trip"\n'
         (ROUND_TRIP + 'multiple = 0.2\nof = "switch.ring_10"', gate.REGRESSION),
         (ROUND_TRIP + "share = 0.99", gate.PASS),
         (ROUND_TRIP + "share = 0.0001", gate.REGRESSION),
-        (ROUND_TRIP + "instructions = 101", gate.PASS),
+        (ROUND_TRIP + "instructions = 110", gate.PASS),
         (ROUND_TRIP + "instructions = 100", gate.REGRESSION),
         ('benchmark = "memory.suspended"\nspeedup = 1', gate.REGRESSION),
         ('benchmark = "memory.suspended"\nspeedup = 0.4\npopulation = 1000', gate.PASS),

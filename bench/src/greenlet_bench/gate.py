@@ -114,7 +114,7 @@ def _threshold(entry: dict[str, Any], python: str) -> Threshold | None:
     if (kind == "multiple") != ("of" in entry):
         raise ValueError("multiple and of belong together")
     bound = _bound(kind, entry[kind], python)
-    rest = (entry["reason"], entry.get("of"), entry.get("population"))
+    rest = (" ".join(entry["reason"].split()), entry.get("of"), entry.get("population"))
     return None if bound is None else Threshold(entry["benchmark"], kind, bound, *rest)
 
 
