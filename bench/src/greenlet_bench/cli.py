@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -286,15 +287,13 @@ def _add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _gate(options: argparse.Namespace) -> int:
-    thresholds = gate.read(options.thresholds)
-    if options.no_instructions:
-        thresholds = [one for one in thresholds if one.kind != "instructions"]
     target = Target.parse(options.impl)
-    if options.bench is not None:
-        found = results.read(options.bench)
-        thresholds = gate.applying(thresholds, found.header["python"]["version"])
-    else:
-        thresholds = gate.applying(thresholds)
+    found = results.read(options.bench) if options.bench is not None else None
+    python = found.header["python"]["version"] if found else platform.python_version()
+    thresholds = gate.read(options.thresholds, python)
+    if options.no_instructions:
+        thresholds = [one for one in thresholds if one.kind not in gate.COUNTS]
+    if found is None:
         found = _measure_gated(options, thresholds, target)
     judgements = gate.judge(found, thresholds, target.label)
     print(formats.render(gate.build(judgements, target.label), options.format))
@@ -308,7 +307,7 @@ def _measure_gated(
     if options.rounds < QUICK.rounds:
         raise BenchError(f"--rounds {options.rounds}: an interval needs {QUICK.rounds}")
     ids = [id_ for one in thresholds for id_ in one.benchmarks]
-    counted = [one.benchmark for one in thresholds if one.kind == "instructions"]
+    counted = [one.benchmark for one in thresholds if one.kind in gate.COUNTS]
     if counted:
         instructions.find_valgrind()
     settings = replace(QUICK, rounds=options.rounds, cpu=choose_cpu(), quick=False)

@@ -8,21 +8,18 @@ no pass: it has a verdict of its own. thresholds.toml explains the file.
 
 from __future__ import annotations
 
-import platform
+import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from greenlet_bench import table
 from greenlet_bench.errors import (
     EXIT_MISSING,
     EXIT_OK,
     EXIT_REGRESSION,
-    BenchError,
     InputError,
     NotComparableError,
 )
@@ -38,7 +35,9 @@ else:
 
 DEFAULT = Path(__file__).parent / "thresholds.toml"
 
-KINDS = ("speedup", "value", "multiple", "instructions")
+COUNTS = ("instructions", "share")
+"""The kinds that need instructions to be counted."""
+KINDS = ("speedup", "value", "multiple", *COUNTS)
 
 PASS = "pass"
 REGRESSION = "REGRESSION"
@@ -47,7 +46,7 @@ MISSING = "MISSING"
 
 @dataclass(frozen=True)
 class Threshold:
-    """One bound, as thresholds.toml describes it."""
+    """One bound, as thresholds.toml describes it, for one version of Python."""
 
     benchmark: str
     kind: str
@@ -56,7 +55,6 @@ class Threshold:
     reason: str
     of: str | None = None
     """The other row of a `multiple`."""
-    python: SpecifierSet = field(default_factory=SpecifierSet)
     population: int | None = None
 
     @property
@@ -69,16 +67,40 @@ class Threshold:
         """Such as `at least 8x`."""
         if self.kind == "speedup":
             return f"at least {self.bound:g}x"
-        if self.kind == "multiple":
-            return f"at most {self.bound:g}x {self.of}"
-        if self.kind == "instructions":
-            return f"at most {self.bound:g} of the baseline's instructions"
-        return f"at most {self.bound:g}"
+        return (
+            f"at most {self.bound:g}"
+            + {
+                "multiple": f"x {self.of}",
+                "share": " of the baseline's instructions",
+                "instructions": " instructions",
+                "value": "",
+            }[self.kind]
+        )
 
 
-def _threshold(entry: dict[str, Any]) -> Threshold:
-    """Raises ValueError, saying what is wrong with the entry."""
-    known = {"benchmark", "reason", "of", "python", "population", *KINDS}
+def _version(text: str) -> tuple[int, int]:
+    """Major and minor of a version. Raises ValueError."""
+    found = re.match(r"(\d+)\.(\d+)", text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a version of Python, such as '3.12'")
+    return int(found[1]), int(found[2])
+
+
+def _bound(kind: str, value: object, python: str) -> float | None:
+    """The bound for a version; None if there is none for it. Raises ValueError."""
+    by_version = value if isinstance(value, dict) else {"0.0": value}
+    bounds = {}
+    for version, bound in by_version.items():
+        if isinstance(bound, bool) or not isinstance(bound, int | float) or bound <= 0:
+            raise ValueError(f"{kind} is a number above 0, or a table of them by version")
+        bounds[_version(version)] = float(bound)
+    since = [version for version in bounds if version <= _version(python)]
+    return bounds[max(since)] if since else None
+
+
+def _threshold(entry: dict[str, Any], python: str) -> Threshold | None:
+    """None if it is not for that version. Raises ValueError, saying what is wrong."""
+    known = {"benchmark", "reason", "of", "population", *KINDS}
     unknown = sorted(entry.keys() - known)
     if unknown:
         raise ValueError(f"{', '.join(unknown)} is not known")
@@ -89,28 +111,18 @@ def _threshold(entry: dict[str, Any]) -> Threshold:
         if not isinstance(entry.get(name), str) or not entry[name]:
             raise ValueError(f"it needs a {name}")
     (kind,) = kinds
-    bound = entry[kind]
-    if isinstance(bound, bool) or not isinstance(bound, int | float) or bound <= 0:
-        raise ValueError(f"{kind} is a number above 0")
     if (kind == "multiple") != ("of" in entry):
         raise ValueError("multiple and of belong together")
-    try:
-        python = SpecifierSet(str(entry.get("python", "")))
-    except InvalidSpecifier:
-        raise ValueError(f"python is like '>=3.12', not {entry['python']!r}") from None
-    return Threshold(
-        entry["benchmark"],
-        kind,
-        float(bound),
-        entry["reason"],
-        entry.get("of"),
-        python,
-        entry.get("population"),
-    )
+    bound = _bound(kind, entry[kind], python)
+    rest = (" ".join(entry["reason"].split()), entry.get("of"), entry.get("population"))
+    return None if bound is None else Threshold(entry["benchmark"], kind, bound, *rest)
 
 
-def read(path: Path) -> list[Threshold]:
-    """The thresholds of a file. Raises InputError, naming the entry, if one makes no sense."""
+def read(path: Path, python: str) -> list[Threshold]:
+    """The thresholds of a file that are for a version of Python.
+
+    Raises InputError, naming the entry, if one makes no sense, or if none is for that version.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -123,22 +135,13 @@ def read(path: Path) -> list[Threshold]:
     found = []
     for number, entry in enumerate(entries, 1):
         try:
-            found.append(_threshold(entry))
+            found.append(_threshold(entry, python))
         except ValueError as error:
             raise InputError(f"{path}, threshold {number}: {error}") from None
-    return found
-
-
-def applying(thresholds: Sequence[Threshold], python: str | None = None) -> list[Threshold]:
-    """Those that are for a version of Python, by default the running one.
-
-    Raises BenchError if there are none.
-    """
-    version = python or platform.python_version()
-    found = [t for t in thresholds if t.python.contains(version, prereleases=True)]
-    if not found:
-        raise BenchError(f"no threshold is for Python {version}")
-    return found
+    kept = [threshold for threshold in found if threshold is not None]
+    if not kept:
+        raise InputError(f"no threshold of {path} is for Python {python}")
+    return kept
 
 
 @dataclass(frozen=True)
@@ -172,14 +175,18 @@ def _judge(threshold: Threshold, results: Results, label: str, rows: dict[str, R
         told = f"{value} [{show(ratio.low)}, {show(ratio.high)}]"
         return Judgement(threshold, row.title, REGRESSION if off > 0 else PASS, told, off)
 
-    if threshold.kind == "instructions":
-        counts = {(c.benchmark, c.implementation): c for c in results.counts}
-        found = [counts.get((row.id, name)) for name in (label, results.baseline)]
-        own, base = (count.per_operation if count else None for count in found)
-        if own is None or base is None:
+    def exact(value: float, told: str) -> Judgement:
+        off = (value - threshold.bound) / threshold.bound
+        return Judgement(threshold, row.title, REGRESSION if off > 0 else PASS, told, off)
+
+    if threshold.kind in COUNTS:
+        counts = {(c.benchmark, c.implementation): c.per_operation for c in results.counts}
+        own, base = (counts.get((row.id, name)) for name in (label, results.baseline))
+        if not own or (threshold.kind == "share" and not base):
             return Judgement(threshold, row.title, MISSING, "its instructions were not counted")
-        share = own / base
-        return verdict(Ratio(share, share, share, 1), lambda value: f"{value:.4f}")
+        if threshold.kind == "share" and base:
+            return exact(own / base, f"{own / base:.4f}")
+        return exact(own, f"{own:,.1f}")
 
     needed = [(id_, label) for id_ in threshold.benchmarks]
     if threshold.kind == "speedup":
