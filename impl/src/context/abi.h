@@ -17,7 +17,11 @@
 #define GL_ABI_NAME "AArch64 AAPCS64"
 #define GL_ABI_FILE "aarch64_aapcs.S"
 #elif defined(__arm__) && defined(__ARM_EABI__) && defined(__ELF__)
+#if defined(__ARM_FP)
+#define GL_ABI_NAME "Arm AAPCS32 with VFP"
+#else
 #define GL_ABI_NAME "Arm AAPCS32"
+#endif
 #define GL_ABI_FILE "arm_aapcs.S"
 #elif defined(__riscv) && __riscv_xlen == 64 && defined(__ELF__)
 #define GL_ABI_NAME "RISC-V LP64"
