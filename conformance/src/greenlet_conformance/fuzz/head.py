@@ -160,6 +160,8 @@ def trace(event, args):
 
 def trace_and_raise(event, args):
     log("trace", event, show(args))
+    if event == "throw":
+        killed.add(show(args[1]))  # perhaps by a kill, of which it hears no more
     raise LookupError
 
 
