@@ -28,6 +28,12 @@ SHOWS = {
     "long_chain_overflows": (
         r"dropping\n" if sys.version_info[:2] == (3, 13) else r"dropping\nexpected to get here\n"
     ),
+    "long_ancestry_overflows": r"throwing\n",
+    "long_family_overflows": (
+        r"dropping\n" if sys.version_info < (3, 14) else r"dropping\nexpected to get here\n"
+    ),
+    "slots_emptied_before_kill": r"expected a socket, got nothing\n",
+    "run_lookup_loses_value": r"expected the value, got error\n",
     "debug_build_asserts_tracing": (r"" if DEBUG and sys.version_info >= (3, 14) else r"went on\n"),
     "switch_docstring_says_none": r"True \(\)\n",
     "switch_docstring_says_returns": r"the parent was entered with x\nTrue None\n",
@@ -42,6 +48,8 @@ CRASHING = {
     "root_of_exited_thread_freed",
     "unstarted_parent_moved_away",
     "long_chain_overflows",
+    "long_ancestry_overflows",
+    "long_family_overflows",
     "debug_build_asserts_tracing",
 }
 

@@ -10,14 +10,40 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, given, seed, settings
 from running import Ran, start
 
-from greenlet_conformance import cli
+from greenlet_conformance import cli, expectations
 from greenlet_conformance.fuzz import command
+from greenlet_conformance.fuzz.grammar import programs
 from greenlet_conformance.fuzz.search import without_unused
 
 #: What the model in ``broken`` does not have.
 UNMODELLED = ("collections", "contexts", "frames", "kills", "traces")
+
+#: What the part of a program that is not its head has, unless a feature is left out.
+HEAD = (Path(command.__file__).with_name("head.py")).read_text(encoding="utf-8")
+SIGNS = {
+    "collections": r"\bcollect\(",
+    "contexts": r"gr_context",
+    "exits-to-unstarted": r"\.throw\(impl\.GreenletExit",
+    "frames": r"\bwhere\(",
+    "garbage": r"\blose\(",
+    "kills": r"\bdrop\(",
+    "threads": r"\byield_to\(",
+    "throws": r"\.throw\(",
+    "traces": r"settrace",
+}
+
+_GROUNDS = 'reason = "r"\nlink = "l"\n'
+MISTAKES = {
+    "no feature": _GROUNDS,
+    "unknown feature": f'leave-out = "everything"\n{_GROUNDS}',
+    "no reason": 'leave-out = "kills"\nlink = "l"',
+    "wrong reason": 'leave-out = "kills"\nreason = 1\nlink = "l"',
+    "unknown key": f'leave-out = "kills"\nwhy = "w"\n{_GROUNDS}',
+    "unknown condition": f'leave-out = "kills"\nwhen = {{ weather = "fine" }}\n{_GROUNDS}',
+}
 
 Fuzz = Callable[..., Ran]
 
@@ -82,6 +108,49 @@ def test_crash_and_hang_are_found(module: str, end: str, fuzz: Fuzz) -> None:
     assert ran.code == 1, ran.err
     assert f"({end})" in ran.err
     assert ".throw(" in ran.out
+
+
+@pytest.mark.parametrize("feature", sorted(command.FEATURES))
+def test_left_out(feature: str) -> None:
+    """What is left out is in no program, and without that it is in some."""
+    sign = SIGNS[feature]
+
+    def seen(without: frozenset[str]) -> bool:
+        found = False
+
+        @seed(1)
+        @settings(max_examples=150, database=None, deadline=None, phases=[Phase.generate])
+        @given(programs(without))
+        def look(program: str) -> None:
+            nonlocal found
+            found = found or re.search(sign, program.removeprefix(HEAD), re.M) is not None
+
+        look()
+        return found
+
+    assert seen(frozenset())
+    assert not seen(frozenset({feature}))
+
+
+def test_known_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What an implementation is known to fail at is left out and said, unless all is wanted."""
+    options = ["fuzz", "--impl", "greenlet", "--programs", "1", "--seed", "1"]
+    assert cli.main(options) == 0
+    said = capsys.readouterr().err
+    assert f"without {command.FEATURES['exits-to-unstarted']}: " in said
+    assert "exit_into_unstarted_parent.py" in said
+    cli.main([*options, "--everything"])
+    assert "without" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", MISTAKES.values(), ids=MISTAKES)
+def test_mistakes_in_what_is_known(text: str, tmp_path: Path) -> None:
+    """A wrong entry is refused in a line that names it."""
+    file = tmp_path / "made.toml"
+    file.write_text(f"[[fuzz]]\n{text}\n", encoding="utf-8")
+    with pytest.raises(expectations.ExpectationsError, match="fuzz entry 1: ") as caught:
+        expectations.left_out(file, "1.0", command.FEATURES)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_seed_repeats(fuzz: Fuzz) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from running import Ran
 
-from greenlet_conformance import isolation
+from greenlet_conformance import isolation, plugin
 
 CLAUSES = ["--clause=throw.instance", "--clause=throw.class", "--clause=order.example"]
 
@@ -84,3 +84,14 @@ def test_garbage_is_exercised() -> None:
     died = isolation.run(work, 10)
     assert isinstance(died, isolation.Died)
     assert "SIGABRT" in died.message
+
+
+def test_slow_suite_is_told() -> None:
+    """A suite that takes too long says so, and what took the time; else it says nothing."""
+    share = isolation.SUITE_SECONDS / 4
+    quick = {"a": share, "b": 2 * share, "c": share / 2, "d": share / 4}
+    assert plugin.slowness(quick) == ""
+    said = plugin.slowness({**quick, "e": 1.5 * share})
+    assert f"took {5.25 * share:.0f} seconds" in said
+    assert said.index("b (") < said.index("e (") < said.index("a (")
+    assert "c (" not in said

@@ -1,7 +1,8 @@
-"""The plugin refuses a test without a clause and a clause without a test."""
+"""The plugin refuses a test without a clause and a clause without a test; each test asserts."""
 
 from __future__ import annotations
 
+import ast
 import shutil
 import sys
 from collections.abc import Callable
@@ -11,6 +12,59 @@ import pytest
 from running import Ran, start
 
 import greenlet_conformance
+
+CHECKS = ("pytest.raises", "pytest.fail")
+SUPPORT = (greenlet_conformance.SUITE / "support.py").read_text(encoding="utf-8")
+
+
+def functions(text: str) -> dict[str, ast.FunctionDef]:
+    """The functions of a module by name."""
+    return {node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
+
+
+def asserts(name: str, known: dict[str, ast.FunctionDef]) -> bool:
+    """Whether a function of these, or one of these that it calls, can fail a test."""
+    rest = {other: function for other, function in known.items() if other != name}
+    for node in ast.walk(known[name]):
+        if isinstance(node, ast.Assert):
+            return not isinstance(node.test, ast.Constant)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in (
+            "pytest.raises",
+            "pytest.fail",
+        ):
+            return True
+        called = isinstance(node, ast.Call) and ast.unparse(node.func)
+        if isinstance(called, str) and called in rest and asserts(called, rest):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "path", sorted(greenlet_conformance.SUITE.glob("test_*.py")), ids=lambda path: path.stem
+)
+def test_every_test_asserts(path: Path) -> None:
+    """No test of the suite passes whatever happens."""
+    own = functions(path.read_text(encoding="utf-8"))
+    tests = [name for name in own if name.startswith("test_")]
+    assert tests
+    assert [name for name in tests if not asserts(name, functions(SUPPORT) | own)] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("impl.greenlet(len).switch('x')", False),
+        ("assert True", False),
+        ("helper()", True),
+        ("shape(impl)", False),
+        ("assert impl.getcurrent()", True),
+        ("with pytest.raises(KeyError): impl.f()", True),
+    ],
+)
+def test_what_asserts(body: str, found: bool) -> None:
+    """The check above can fail."""
+    own = functions(f"def helper():\n    assert x\n\n\ndef test_it(impl):\n    {body}\n")
+    assert asserts("test_it", functions(SUPPORT) | own) == found
 
 
 @pytest.fixture

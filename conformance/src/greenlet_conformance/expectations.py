@@ -24,6 +24,15 @@ An entry counts where all of its conditions (``when``) hold:
   ``platform`` tells them;
 - ``free_threaded``, ``debug``: true or false, of the build of Python.
 
+What random programs are not to do with it (see ``fuzz``), since it is known to fail then, is said
+in the same file, under the same conditions::
+
+    [[fuzz]]
+    leave-out = "exits-to-unstarted"          # what `fuzz --help` lists, or a list of them
+    when = { python = ">=3.12" }
+    reason = "why, in a sentence"
+    link = "findings/some_reproducer.py"
+
 The file cannot rot: an entry that names no clause or, where it holds, no test, that gives no
 reason, or that earlier entries leave nothing to, is an error; so is, when it runs, one whose test
 passes (XPASS).
@@ -52,6 +61,8 @@ else:
 
 OUTCOMES = ("FAIL", "CRASH", "TIMEOUT", "UNSUPPORTED")
 _KEYS = {"clause", "test", "outcome", "when", "reason", "link"}
+
+_FUZZ_KEYS = {"leave-out", "when", "reason", "link"}
 
 _LIST = ", or a list of texts"
 
@@ -104,18 +115,21 @@ def own_path(module: str) -> Path:
     return EXPECTATIONS / f"{module.replace('.', '-')}.toml"
 
 
-def parse(path: Path) -> list[dict[str, Any]]:
-    """The entries of a file as they stand there, unchecked. Raises ExpectationsError."""
+def parse(path: Path, table: str = "expect") -> list[dict[str, Any]]:
+    """The entries of a file as they stand there, unchecked. Raises ExpectationsError.
+
+    ``table`` is "expect" or "fuzz".
+    """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ExpectationsError(f"{path}: {error}") from None
-    errors = [f"{path}: unknown key {key!r}" for key in data if key != "expect"]
+    errors = [f"{path}: unknown key {key!r}" for key in data if key not in ("expect", "fuzz")]
     if errors:
         raise ExpectationsError("\n".join(errors))
-    raws = data.get("expect", [])
+    raws = data.get(table, [])
     if not isinstance(raws, list) or not all(isinstance(raw, dict) for raw in raws):
-        raise ExpectationsError(f"{path}: entries are written as [[expect]], with two brackets")
+        raise ExpectationsError(f"{path}: entries are written as [[{table}]], with two brackets")
     return raws
 
 
@@ -147,6 +161,28 @@ def load(
     if errors:
         raise ExpectationsError("\n".join(errors))
     return holding
+
+
+def left_out(path: Path, version: str, features: Collection[str]) -> dict[str, str]:
+    """What random programs leave out for this version on this interpreter, each with its reason.
+
+    ``features`` is all that can be left out. Raises ExpectationsError.
+    """
+    errors = []
+    found: dict[str, str] = {}
+    facts = _facts(version)
+    for number, raw in enumerate(parse(path, "fuzz"), 1):
+        named = _listed(raw.get("leave-out", []))
+        mistakes = [f"unknown key {key!r}" for key in sorted(raw.keys() - _FUZZ_KEYS)]
+        if not named or not set(named) <= set(features):
+            mistakes.append(f"`leave-out` must be one of {', '.join(features)}, or a list of them")
+        mistakes += _mistakes_of_grounds(raw)
+        errors += [f"{path}: fuzz entry {number}: {mistake}" for mistake in mistakes]
+        if not mistakes and _holds(raw.get("when", {}), facts):
+            found.update(dict.fromkeys(named, f"{raw['reason']}; {raw['link']}"))
+    if errors:
+        raise ExpectationsError("\n".join(errors))
+    return found
 
 
 def first(
@@ -212,10 +248,15 @@ def _mistakes(
     outcomes = _listed(raw.get("outcome", "none"))
     if not set(outcomes) <= set(OUTCOMES):
         mistakes.append(f"`outcome` must be one of {', '.join(OUTCOMES)}, or a list of them")
-    for key in ("reason", "link"):
-        if not raw.get(key, "").strip():
-            mistakes.append(f"needs a `{key}`")
-    return mistakes + wrong
+    return mistakes + _mistakes_of_grounds(raw)
+
+
+def _mistakes_of_grounds(raw: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the conditions, the reason and the link of an entry of either table."""
+    grounds = [(key, raw.get(key, "")) for key in ("reason", "link")]
+    return [
+        f"needs a `{key}`" for key, text in grounds if not (isinstance(text, str) and text.strip())
+    ] + _mistakes_of_conditions(raw.get("when", {}))
 
 
 def _mistakes_of_conditions(when: Any) -> list[str]:

@@ -39,6 +39,9 @@ available = hasattr(os, "fork")
 #: The usual limit of one test.
 TEST_SECONDS = 10.0
 
+#: What the whole suite should take, on an idle machine, of any implementation. More is told.
+SUITE_SECONDS = 120.0
+
 _GRACE_SECONDS = 2.0
 
 

@@ -108,6 +108,7 @@ class Run:
     expected: list[expectations.Expectation]
     tests: int = 0
     counts: Counter[str] = dataclasses.field(default_factory=Counter)
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)  # of each test
     writer: results.Writer | None = None
 
 
@@ -332,6 +333,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         message = f"stale expectation: this passes, so delete its entry ({entry.reason})"
     report = _final_report(item, reports, outcome, message, entry, seconds)
     run.counts[outcome] += 1
+    run.seconds[test_id(item)] = seconds
     if run.writer:
         run.writer.result(
             clauses=list(clauses_of(item)),
@@ -465,3 +467,18 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     cut = f"; {missing} not run: TRUNCATED, never a pass" if missing else ""
     name = f"{run.facts.module} {run.facts.version}"
     terminalreporter.write_line(f"conformance of {name}: {counts or 'no results'}{cut}")
+    slow = slowness(run.seconds)
+    if slow:
+        terminalreporter.write_line(slow)
+
+
+def slowness(seconds: Mapping[str, float]) -> str:
+    """A line that names the slowest tests, if all together took longer than they should."""
+    total = sum(seconds.values())
+    if total <= isolation.SUITE_SECONDS:
+        return ""
+    slowest = sorted(seconds, key=lambda test: -seconds[test])[:3]
+    return (
+        f"slow: the tests took {total:.0f} seconds, more than {isolation.SUITE_SECONDS:g}; most of"
+        f" all {', '.join(f'{test} ({seconds[test]:.1f})' for test in slowest)}"
+    )

@@ -74,7 +74,8 @@ def _fragments(greenlets: int, threads: int, depth: int, without: frozenset[str]
         choices += [attempts("throw", throw_exit, target, st.sampled_from(_EXITS))]
     if "kills" not in without:
         choices += [lines("drop({})", numbers)]
-        choices += [lines("lose({})", numbers)] if "collections" not in without else []
+        if not without & {"collections", "garbage"}:
+            choices += [lines("lose({})", numbers)]
     if "collections" not in without:
         choices += [lines("collect()")]
     if "traces" not in without:

@@ -117,10 +117,14 @@ def collect():
 
 
 def lose(number):
-    """Lets a collection find a greenlet, if nothing else refers to it."""
+    """Lets a collection find a greenlet, if nothing else refers to it.
+
+    What does may be its own stack: a cycle that a collection may find, or not.
+    """
     cycle = [greenlets.pop(number, None)]
-    held = [g for g in (reference() for reference in everyone) if g is not cycle[0]]
-    if sys.getrefcount(cycle[0]) <= 2:
+    alone = sys.getrefcount(cycle[0]) <= 2
+    held = [g for g in (reference() for reference in everyone) if not alone or g is not cycle[0]]
+    if alone:
         cycle.append(cycle)
     del cycle
     gc.collect()
@@ -156,6 +160,8 @@ def trace(event, args):
 
 def trace_and_raise(event, args):
     log("trace", event, show(args))
+    if event == "throw":
+        killed.add(show(args[1]))  # perhaps by a kill, of which it hears no more
     raise LookupError
 
 

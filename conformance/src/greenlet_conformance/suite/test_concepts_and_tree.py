@@ -330,6 +330,44 @@ def test_run_lookup_starts_the_greenlet(impl: Any) -> None:
 
 
 @clause("tree.run-lookup")
+@pytest.mark.parametrize("way", ["switch", "throw"])
+def test_run_lookup_starts_the_heir_of_the_dead(way: str, impl: Any) -> None:
+    """What was sent to a dead greenlet arrives, if the lookup starts its unstarted parent."""
+    root = impl.getcurrent()
+    log: list[Any] = []
+    error = KeyError("thrown")
+
+    def body(*args: Any) -> str:
+        log.append(("started with", args))
+        try:
+            log.append(("received", root.switch("suspended")))
+        except KeyError as raised:
+            log.append(("raised", raised))
+        return "result"
+
+    class Heir(impl.greenlet):  # type: ignore[misc]
+        looking = False
+
+        @property
+        def run(self) -> Any:
+            if not self.looking:
+                self.looking = True
+                log.append(("inner switch returned", self.switch("inner")))
+            return body
+
+    dead = impl.greenlet(lambda: None)
+    dead.switch()
+    dead.parent = Heir()
+    sent = {"switch": ("outer",), "throw": (error,)}[way]
+    assert getattr(dead, way)(*sent) == "result"
+    assert log == [
+        ("started with", ("inner",)),
+        ("inner switch returned", "suspended"),
+        {"switch": ("received", "outer"), "throw": ("raised", error)}[way],
+    ]
+
+
+@clause("tree.run-lookup")
 def test_run_lookup_kills_the_greenlet(impl: Any) -> None:
     """If the greenlet is dead after the lookup, the switch goes to its parent."""
     log: list[Any] = []

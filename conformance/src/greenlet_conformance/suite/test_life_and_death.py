@@ -483,6 +483,37 @@ def test_kill_chain(impl: Any) -> None:
     assert sorted(killed) == list(range(count))
 
 
+@clause("life.kill.attributes")
+def test_kill_attributes(impl: Any) -> None:
+    """While it is killed a greenlet has its attributes, slots and class."""
+    root = impl.getcurrent()
+    log: list[Any] = []
+
+    class Slotted(impl.greenlet):  # type: ignore[misc]
+        __slots__ = ("empty", "name")
+
+        def describe(self) -> Any:
+            words = [getattr(self, name, "gone") for name in ("name", "number", "empty")]
+            return type(self) is Slotted, words
+
+    def run() -> None:
+        try:
+            root.switch()
+        except impl.GreenletExit:
+            log.append(impl.getcurrent().describe())
+            root.switch()
+        finally:
+            log.append(impl.getcurrent().describe())
+
+    g = Slotted(run)
+    g.name, g.number = "a name", 3
+    g.switch()
+    kept = g.describe()
+    assert kept == (True, ["a name", 3, "gone"])
+    del g
+    assert log == [kept]
+
+
 @clause("life.kill.only-suspended")
 def test_kill_only_suspended(impl: Any) -> None:
     """Of unstarted, dead and running greenlets no code runs when references go."""
@@ -1680,6 +1711,20 @@ def test_released_unstarted(impl: Any) -> None:
     g, reference = made()
     del g.run
     assert reference() is None
+
+
+@clause("life.released.line")
+def test_released_line(impl: Any) -> None:
+    """A long line of unstarted ancestors is freed with the last child."""
+    child = last = impl.greenlet(int)
+    for _ in range(100_000):
+        last.parent = impl.greenlet(int)
+        last = last.parent
+    alive = weakref.ref(last)
+    del last
+    assert alive() is not None
+    del child
+    assert alive() is None
 
 
 @clause("life.many")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -705,6 +706,29 @@ def test_unstarted_chain(impl: Any) -> None:
     assert raised_by(impl.greenlet(lambda: None, parent).throw, error) is error
     assert states(parent) == ["dead"]
     assert len(log) == 1
+
+
+@clause("throw.unstarted-long")
+def test_unstarted_long(impl: Any) -> None:
+    """Thousands of unstarted ancestors die one after the other in a small stack."""
+    error = KeyError("thrown")
+    found: list[Any] = []
+
+    def throw() -> None:
+        first = last = impl.greenlet(lambda: found.append("ran"))
+        for _ in range(2_500):
+            last.parent = impl.greenlet(lambda *args: found.append("ran"))
+            last = last.parent
+        found.append(raised_by(first.throw, error))
+        found.append(states(first, first.parent, last))
+
+    former = threading.stack_size(512 * 1024)
+    thread = threading.Thread(target=throw)
+    thread.start()
+    threading.stack_size(former)
+    thread.join()
+    assert found == [error, ["dead"] * 3]
+    assert found[0] is error
 
 
 @clause("throw.unstarted-no-run")
