@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import json
 import os
 import random
@@ -104,8 +105,9 @@ def _positive(text: str) -> int:
 def _run(options: argparse.Namespace, scratch: Path) -> int:
     chosen = [t for t in targets.all_targets(scratch) if t.name in (options.target or [t.name])]
     everything = {t.name: t.mutations() for t in chosen}
-    known = survivors.read(SURVIVORS, sum(everything.values(), []), list(everything))
-    selected = _selected(options, everything, known)
+    mutations = [m for each in everything.values() for m in each]
+    known = survivors.read(SURVIVORS, mutations, list(everything))
+    selected = _selected(options, mutations, known)
     if options.list:
         for mutation in selected:
             print(f"{mutation.file}:{mutation.line}: {mutation.where}: {mutation.what}")
@@ -128,12 +130,9 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
 
 def _selected(
     options: argparse.Namespace,
-    everything: dict[str, list[Mutation]],
+    mutations: list[Mutation],
     known: Sequence[survivors.Survivor],
 ) -> list[Mutation]:
-    import fnmatch
-
-    mutations = [m for each in everything.values() for m in each]
     if options.only is not None:
         mutations = [m for m in mutations if fnmatch.fnmatchcase(m.where, options.only)]
         if not mutations:

@@ -6,7 +6,8 @@
     old = "the exact text, which must be in the file once"
     new = "what stands there instead"
     why = "what somebody would have got wrong"
-    python = ">=3.13"      # optional: versions that compile this text
+    after = "text"          # optional: the old text is the first one behind this
+    python = ">=3.13"       # optional: versions that compile it
 
 A text that is not there any more, or is there twice, makes the list wrong: ListError.
 """
@@ -50,17 +51,22 @@ def read(path: Path, target: str, source: Path) -> list[Mutation]:
 
 
 def _mutation(entry: dict[str, Any], target: str, source: Path) -> Mutation:
-    odd = (set(entry) - {"python"}) ^ _KEYS
+    odd = (set(entry) - {"python", "after"}) ^ _KEYS
     if odd:
         raise ValueError(f"has to have {', '.join(sorted(_KEYS))}; see {', '.join(sorted(odd))}")
     old, new = entry["old"].strip("\n"), entry["new"].strip("\n")
     text = (source / entry["file"]).read_text(encoding="utf-8")
-    times = text.count(old)
-    if times != 1:
-        raise ValueError(f"its old text is in {entry['file']} {times} times, not once")
+    behind = entry.get("after", "")
+    for part in (behind, old):
+        # Behind another text, the first one is meant.
+        times = text.count(part) if part else 1
+        if times == 0 or (times > 1 and not (part is old and behind)):
+            raise ValueError(f"its text is in {entry['file']} {times} times, not once: {part!r}")
+    start = text.find(old, text.index(behind))
+    if start < 0:
+        raise ValueError(f"its old text is not behind {behind!r}")
     if old == new:
         raise ValueError("changes nothing")
-    start = text.index(old)
     return Mutation(
         target, entry["file"], text, start, start + len(old), new, entry["name"], entry["why"]
     )

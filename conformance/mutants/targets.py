@@ -25,7 +25,7 @@ class Target(Protocol):
     name: str
     module: str  # which the suite imports
     expectations: Path
-    environments: list[dict[str, str]]  # the suite is held to it in each of them
+    environments: tuple[dict[str, str], ...]  # the suite is held to it in each of them
 
     def mutations(self) -> list[Mutation]:
         """All of them, in the order of the sources."""
@@ -39,7 +39,7 @@ class Reference:
 
     name = "reference"
     module = "mutated_reference"
-    environments: list[dict[str, str]] = [{}]
+    environments = ({},)
 
     def __init__(self, file: Path, expectations: Path) -> None:
         self.file = file
@@ -63,7 +63,7 @@ class Core:
 
     name = "core"
     module = "greenlane"
-    environments: list[dict[str, str]] = [{}, {"GREENLANE_LANES": "1"}]
+    environments = ({}, {"GREENLANE_LANES": "1"})
     _flags = "-O1 -DNDEBUG -std=gnu11 -fPIC -fvisibility=hidden -w -D_GNU_SOURCE"
 
     def __init__(self, root: Path, mutations: Path, expectations: Path, scratch: Path) -> None:
