@@ -79,6 +79,13 @@ def _parser() -> argparse.ArgumentParser:
         help="only mutants of functions, or with names in the list, that match",
     )
     parser.add_argument(
+        "--clause",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="only by the tests of these clauses, a glob; repeatable (default: all)",
+    )
+    parser.add_argument(
         "--sample", type=_positive, metavar="N", help="only N of those without a reason, by chance"
     )
     parser.add_argument("--seed", type=int, metavar="S", help="which N (default: by chance)")
@@ -120,7 +127,7 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
         if mutations:
             folder = scratch / target.name
             folder.mkdir()
-            tally = _judge(target, mutations, known, options.jobs, folder, output)
+            tally = _judge(target, mutations, known, options, folder, output)
             print(f"{target.name}: {tally}", flush=True)
             code = code if tally.as_expected else FAILURES
     if output:
@@ -152,14 +159,16 @@ def _judge(
     target: targets.Target,
     mutations: Sequence[Mutation],
     known: Sequence[survivors.Survivor],
-    jobs: int,
+    options: argparse.Namespace,
     folder: Path,
     output: IO[str] | None,
 ) -> Tally:
     tally = Tally(known)
     began = time.monotonic()
     print(f"{target.name}: {len(mutations)} mutants; first the suite on the sound one", flush=True)
-    for number, verdict in enumerate(trials.run(target, mutations, jobs, folder), 1):
+    for number, verdict in enumerate(
+        trials.run(target, mutations, options.jobs, folder, options.clause), 1
+    ):
         before = len(tally.stale)
         kind = tally.add(verdict)
         if kind == "survived":

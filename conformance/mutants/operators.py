@@ -5,7 +5,7 @@ in place of a node. Texts are replaced, and the tree is not printed anew, so tha
 like the line that somebody could have written.
 
 Left alone is what no program can see or no specification says: comments, docstrings, annotations,
-imports, and the texts of exceptions.
+imports, ``__all__``, the order of names in ``__slots__``, and the texts of exceptions.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class _Mutator:
             self.starts.append(self.starts[-1] + len(line))
         self.lines = [line.encode() for line in text.splitlines()]
         self.states = self._enumerations()
+        slots = [node for node in ast.walk(self.tree) if _defines(node, "__slots__")]
+        self.slots = {below for node in slots for below in ast.walk(node)}
 
     def everywhere(self) -> Iterator[tuple[str, _Found]]:
         """What each operator finds, with the name of the function that it is in."""
@@ -87,7 +89,7 @@ class _Mutator:
                 skipped = (ast.Import, ast.ImportFrom, ast.JoinedStr)
                 if not isinstance(child, ast.AST) or isinstance(child, skipped):
                     continue
-                if not _is_text(child, node):
+                if not _is_text(child, node) and not _defines(child, "__all__"):
                     yield child
 
     # --- places ---
@@ -229,8 +231,9 @@ class _Mutator:
 
     def _Call(self, node: ast.Call) -> Iterator[_Found]:
         yield from self._swapped(node.args)
-        if len(node.args) == 1 and not node.keywords and not isinstance(node.args[0], ast.Starred):
-            yield self._put(node, self._source(node.args[0]), "call left out")
+        argument = node.args[0] if len(node.args) == 1 and not node.keywords else None
+        if argument and not isinstance(argument, ast.Starred) and not _is_text(argument, node):
+            yield self._put(node, self._source(argument), "call left out")
         for keyword in node.keywords:
             if keyword.arg is None:
                 yield self._left_out(keyword, "argument left out")
@@ -242,7 +245,8 @@ class _Mutator:
         return self._put(node, "**{}" if isinstance(node, ast.keyword) else "*()", what)
 
     def _Tuple(self, node: ast.Tuple) -> Iterator[_Found]:
-        yield from self._swapped(node.elts)
+        if isinstance(node.ctx, ast.Load) and node not in self.slots:
+            yield from self._swapped(node.elts)
 
     def _swapped(self, nodes: list[ast.expr]) -> Iterator[_Found]:
         for left, right in zip(nodes, nodes[1:]):
@@ -275,6 +279,11 @@ class _Mutator:
 
 def _is_constant(node: ast.AST, value: object) -> bool:
     return isinstance(node, ast.Constant) and node.value is value
+
+
+def _defines(node: ast.AST, name: str) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
 def _is_text(node: ast.AST, parent: ast.AST) -> bool:

@@ -39,7 +39,7 @@ class Reference:
 
     name = "reference"
     module = "mutated_reference"
-    environments = ({},)
+    environments: tuple[dict[str, str], ...] = ({},)
 
     def __init__(self, file: Path, expectations: Path) -> None:
         self.file = file
@@ -63,7 +63,7 @@ class Core:
 
     name = "core"
     module = "greenlane"
-    environments = ({}, {"GREENLANE_LANES": "1"})
+    environments: tuple[dict[str, str], ...] = ({}, {"GREENLANE_LANES": "1"})
     _flags = "-O1 -DNDEBUG -std=gnu11 -fPIC -fvisibility=hidden -w -D_GNU_SOURCE"
 
     def __init__(self, root: Path, mutations: Path, expectations: Path, scratch: Path) -> None:

@@ -17,4 +17,5 @@ TOMLDecodeError = tomllib.TOMLDecodeError
 def read(path: Path) -> dict[str, Any]:
     """The file's content. Raises OSError or TOMLDecodeError."""
     with path.open("rb") as file:
-        return tomllib.load(file)
+        content: dict[str, Any] = tomllib.load(file)
+        return content
