@@ -102,7 +102,11 @@ class Server:
             )
         self._socket = ours
         self._stream = ours.makefile("rw", encoding="utf-8")
-        self.tests: list[str] = self._answer()
+
+    def tests(self) -> list[str]:
+        """The names of the tests that can tell something; asked once, before anything else."""
+        names: list[str] = self._answer()
+        return names
 
     def play(self, folder: Path, cases: Sequence[tuple[Case, float]]) -> list[list[Any]]:
         """The outcome, the seconds and the message of each case, up to the first that fails."""
@@ -178,14 +182,16 @@ def run(
     sound.mkdir()
     target.make(sound, None)
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(jobs) as pool:
-        servers = list(pool.map(lambda _: Server(target, sound, clauses), range(jobs)))
-        for server in servers:
-            stack.callback(server.close)
+        servers = []
+        for _ in range(jobs):
+            servers.append(Server(target, sound, clauses))
+            stack.callback(servers[-1].close)
+        tests = [server.tests() for server in servers]
         stack.enter_context(_memory_watched([s.process.pid for s in servers]))
         idle: queue.SimpleQueue[Server] = queue.SimpleQueue()
         for server in servers:
             idle.put(server)
-        order = Order(_sound_seconds(target, servers, sound, pool))
+        order = Order(_sound_seconds(target, tests[0], servers, sound, pool))
 
         def judged(mutation: Mutation) -> Verdict:
             server = idle.get()
@@ -201,11 +207,15 @@ def run(
 
 
 def _sound_seconds(
-    target: Target, servers: Sequence[Server], sound: Path, pool: ThreadPoolExecutor
+    target: Target,
+    tests: Sequence[str],
+    servers: Sequence[Server],
+    sound: Path,
+    pool: ThreadPoolExecutor,
 ) -> dict[Case, float]:
     """How long each case takes on the sound implementation. Raises TrialError if one fails."""
     environments = [tuple(e.items()) for e in target.environments]
-    cases = [Case(test, e) for test in servers[0].tests for e in environments]
+    cases = [Case(test, e) for test in tests for e in environments]
     shares = [cases[i :: len(servers)] for i in range(len(servers))]
 
     def played(server: Server, share: Sequence[Case]) -> list[list[Any]]:

@@ -299,7 +299,7 @@ def fake(tmp_path: Path) -> Reference:
 
 def _tried(fake: Reference, tmp_path: Path, changes: Sequence[tuple[str, str]]) -> list[Verdict]:
     tried = [_mutation(old, new, text=FAKE) for old, new in changes]
-    return list(trials.run(fake, tried, 2, tmp_path, ["trace.get"]))
+    return list(trials.run(fake, tried, 2, tmp_path, ["trace.settrace"]))
 
 
 def test_trial(fake: Reference, tmp_path: Path) -> None:
@@ -324,7 +324,7 @@ def test_trial_of_a_survivor(fake: Reference, tmp_path: Path) -> None:
 def test_trial_of_all_mutants(fake: Reference, tmp_path: Path) -> None:
     """Those that the operators find are tried in the order of the file."""
     found = fake.mutations()
-    verdicts = list(trials.run(fake, found[-6:], 2, tmp_path, ["trace.get"]))
+    verdicts = list(trials.run(fake, found[-6:], 2, tmp_path, ["trace.settrace"]))
     assert [v.mutation for v in verdicts] == found[-6:]
     assert {v.outcome for v in verdicts} >= {"FAIL", "TIMEOUT"}
 
@@ -344,7 +344,7 @@ def test_sound_one_must_pass(fake: Reference, tmp_path: Path) -> None:
     """If the suite fails where nothing is broken, a kill would mean nothing."""
     fake.file.write_text(FAKE.replace(SOUND, "    return None"), encoding="utf-8")
     with pytest.raises(trials.TrialError, match="does not pass though nothing is broken"):
-        list(trials.run(fake, fake.mutations(), 1, tmp_path, ["trace.get"]))
+        list(trials.run(fake, fake.mutations(), 1, tmp_path, ["trace.settrace"]))
 
 
 def test_suite_that_does_not_run(fake: Reference, tmp_path: Path) -> None:
@@ -392,7 +392,7 @@ def _text(answer: Iterator[str | int]) -> str:
 
 def test_command_tries() -> None:
     """It ends with the kill rate."""
-    arguments = ["--target", "reference", "--only", "gettrace", "--clause", "trace.get"]
+    arguments = ["--target", "reference", "--only", "gettrace", "--clause", "trace.settrace"]
     out = _text(_command(*arguments))
     assert out.splitlines()[-1].startswith("reference: 2 killed"), out
 
