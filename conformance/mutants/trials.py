@@ -43,7 +43,7 @@ HANG_SECONDS, HANG_FACTOR = 5.0, 5.0
 SOUND_SECONDS = 60.0
 #: More than any test needs.
 MEMORY_BYTES = 2 << 30
-_WATCH_SECONDS = 0.2
+_WATCH_SECONDS = 1.0
 
 
 class TrialError(Exception):
