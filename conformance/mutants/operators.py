@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import Union
 
 from mutants.mutation import Mutation
 
@@ -40,7 +39,6 @@ _EXCEPTIONS = ("AttributeError", "TypeError", "ValueError", "RuntimeError")
 
 #: The place of a node, what to put there, and the operator's name.
 _Found = tuple[int, int, str, str]
-_Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 
 
 def mutations(target: str, file: str, text: str) -> list[Mutation]:
@@ -63,6 +61,8 @@ class _Mutator:
             self.starts.append(self.starts[-1] + len(line))
         self.lines = [line.encode() for line in text.splitlines()]
         self.states = self._enumerations()
+        functions = [node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef)]
+        self.last = {node.body[-1] for node in functions}
         slots = [node for node in ast.walk(self.tree) if _defines(node, "__slots__")]
         self.slots = {below for node in slots for below in ast.walk(node)}
 
@@ -71,7 +71,7 @@ class _Mutator:
         yield from self._below(self.tree, "")
 
     def _below(self, node: ast.AST, where: str) -> Iterator[tuple[str, _Found]]:
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             where = f"{where}.{node.name}" if where else node.name
         for kind in type(node).__mro__:
             operator = getattr(self, f"_{kind.__name__}", None)
@@ -119,7 +119,7 @@ class _Mutator:
     # --- statements ---
 
     def _stmt(self, node: ast.stmt) -> Iterator[_Found]:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Pass)):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Pass)):
             return
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             return
@@ -130,7 +130,8 @@ class _Mutator:
         yield self._put(node, "pass", "removed statement")
 
     def _Return(self, node: ast.Return) -> Iterator[_Found]:
-        if node.value is not None and not _is_constant(node.value, None):
+        # At the end of a function, that is what removing it does.
+        if node.value is not None and node not in self.last and not _is_constant(node.value, None):
             yield self._put(node.value, "None", "answers None")
 
     def _Raise(self, node: ast.Raise) -> Iterator[_Found]:
@@ -163,14 +164,16 @@ class _Mutator:
 
     # --- conditions ---
 
-    def _negated(self, test: ast.expr) -> _Found:
-        return self._put(test, f"not ({self._source(test)})", "negated condition")
+    def _negated(self, test: ast.expr) -> Iterator[_Found]:
+        # A comparison or a ``not`` is negated by an operator of its own.
+        if not isinstance(test, (ast.Compare, ast.UnaryOp)):
+            yield self._put(test, f"not ({self._source(test)})", "negated condition")
 
     def _If(self, node: ast.If) -> Iterator[_Found]:
-        yield self._negated(node.test)
+        yield from self._negated(node.test)
 
     def _IfExp(self, node: ast.IfExp) -> Iterator[_Found]:
-        yield self._negated(node.test)
+        yield from self._negated(node.test)
         yield self._put(node, self._source(node.body), "one branch")
         yield self._put(node, self._source(node.orelse), "one branch")
 
@@ -258,7 +261,7 @@ class _Mutator:
 
     # --- definitions ---
 
-    def _FunctionDef(self, node: _Function) -> Iterator[_Found]:
+    def _FunctionDef(self, node: ast.FunctionDef) -> Iterator[_Found]:
         yield from self._undecorated(node)
 
     def _ClassDef(self, node: ast.ClassDef) -> Iterator[_Found]:
@@ -266,7 +269,7 @@ class _Mutator:
         for base in node.bases:
             yield self._put(base, "object", "other base")
 
-    def _undecorated(self, node: _Function | ast.ClassDef) -> Iterator[_Found]:
+    def _undecorated(self, node: ast.FunctionDef | ast.ClassDef) -> Iterator[_Found]:
         for decorator in node.decorator_list:
             start, end = self._span(decorator)
             yield start - len("@"), end, "", "removed decorator"

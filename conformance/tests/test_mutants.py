@@ -65,7 +65,9 @@ class C(Base):
                 break
             except KeyError:
                 continue
-        return x
+        if x:
+            return x
+        return y
 """
     found = {(m.where, m.what, m.after) for m in mutations("t", "f.py", text)}
     assert found >= {
@@ -79,6 +81,7 @@ class C(Base):
         ("C.f", "catches something else", "except ZeroDivisionError:"),
         ("C.f", "answers None", "return None"),
         ("C.f", "removed statement", "pass"),
+        ("C.f", "negated condition", "if not (x):"),
     }
 
 
