@@ -8,6 +8,7 @@
     kind = "equivalent"
     reason = "..."
 
+``old`` and ``new`` may be left out where ``where`` is enough, as it is for the list of mutations.
 Kinds: ``equivalent``, no program behaves differently; ``unspecified``, a program may see it, and
 the specification leaves it open; ``missed``, a program would be wrong, and no test shows it, which
 counts against the suite. With ``sometimes = true`` a mutant may be killed as well, where chance
@@ -27,7 +28,8 @@ from mutants import toml
 from mutants.mutation import Mutation
 
 KINDS = ("equivalent", "unspecified", "missed")
-_TEXTS = ("target", "where", "old", "new", "kind", "reason")
+_TEXTS = ("target", "where", "kind", "reason")
+_OPTIONAL = ("old", "new", "sometimes")
 
 
 class SurvivorsError(Exception):
@@ -40,19 +42,18 @@ class Survivor:
 
     target: str
     where: str
-    old: str
-    new: str
     kind: str
     reason: str
+    old: str | None = None
+    new: str | None = None
     sometimes: bool = False
 
     def fits(self, mutation: Mutation) -> bool:
         """Whether this entry is about that mutation."""
-        return (self.target, self.where, self.old, self.new) == (
-            mutation.target,
-            mutation.where,
-            mutation.before,
-            mutation.after,
+        return (
+            (self.target, self.where) == (mutation.target, mutation.where)
+            and self.old in (None, mutation.before)
+            and self.new in (None, mutation.after)
         )
 
 
@@ -64,8 +65,11 @@ def read(path: Path, mutations: Sequence[Mutation], targets: Sequence[str]) -> l
         mistake = _mistake(entry)
         if mistake is None and entry["target"] in targets:
             survivor = Survivor(**entry)
-            if not any(survivor.fits(m) for m in mutations):
+            like_this = {(m.before, m.after) for m in mutations if survivor.fits(m)}
+            if not like_this:
                 mistake = f"stale, no mutation of {survivor.where} is like this: {survivor.new}"
+            elif len(like_this) > 1:
+                mistake = f"{len(like_this)} mutations of {survivor.where} fit; say old and new"
             elif survivor in survivors:
                 mistake = "is there twice"
             survivors.append(survivor)
@@ -77,10 +81,10 @@ def read(path: Path, mutations: Sequence[Mutation], targets: Sequence[str]) -> l
 
 
 def _mistake(entry: dict[str, Any]) -> str | None:
-    odd = (set(entry) - {"sometimes"}) ^ set(_TEXTS)
+    odd = (set(entry) - set(_OPTIONAL)) ^ set(_TEXTS)
     if odd:
         return f"has to have {', '.join(_TEXTS)}; see {', '.join(sorted(odd))}"
-    if not all(isinstance(entry[key], str) for key in _TEXTS):
+    if not all(isinstance(entry.get(key, ""), str) for key in (*_TEXTS, "old", "new")):
         return "all but sometimes are texts"
     if not entry["reason"].strip():
         return "gives no reason"

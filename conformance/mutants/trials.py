@@ -26,7 +26,7 @@ import tempfile
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +178,7 @@ def run(
     scratch: Path,
     clauses: Sequence[str] = (),
 ) -> Iterator[Verdict]:
-    """The verdicts, in the order of the mutations, by all tests or those of some clauses.
+    """The verdicts as they come, by all tests or those of some clauses.
 
     Raises BuildError and TrialError.
     """
@@ -205,7 +205,8 @@ def run(
                 idle.put(server)
 
         try:
-            yield from pool.map(judged, mutations)
+            for trial in as_completed([pool.submit(judged, m) for m in mutations]):
+                yield trial.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -172,7 +172,7 @@ def test_listed_wrong(source: Path, old: str, more: str, message: str) -> None:
 
 # --- the list of survivors ---------------------------------------------------------------
 
-SURVIVOR = Survivor("t", "f", "b", "c", "equivalent", "because")
+SURVIVOR = Survivor("t", "f", "equivalent", "because", "b", "c")
 
 
 def _survivors(tmp_path: Path, **changes: str) -> list[Survivor]:
@@ -202,13 +202,24 @@ def test_survivors_of_other_targets(tmp_path: Path) -> None:
     assert _survivors(tmp_path, target="other") == []
 
 
+def test_survivors_by_name(tmp_path: Path) -> None:
+    """A name is enough if it means one mutation."""
+    path = tmp_path / "survivors.toml"
+    entry = '[[survivor]]\ntarget = "t"\nwhere = "f"\nkind = "missed"\nreason = "because"'
+    path.write_text(entry, encoding="utf-8")
+    (found,) = survivors.read(path, [_mutation()], ["t"])
+    assert found.fits(_mutation())
+    with pytest.raises(survivors.SurvivorsError, match="2 mutations of f fit; say old and new"):
+        survivors.read(path, [_mutation(), _mutation(new="e")], ["t"])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"old": "z"}, "entry 1: stale, no mutation of f is like this: c"),
         ({"reason": " "}, "entry 1: gives no reason"),
         ({"kind": "odd"}, "entry 1: kind 'odd' is none of equivalent, unspecified, missed"),
-        ({"why": "x"}, "entry 1: has to have target, where, old, new, kind, reason; see why"),
+        ({"why": "x"}, "entry 1: has to have target, where, kind, reason; see why"),
     ],
 )
 def test_survivors_wrong(tmp_path: Path, changes: dict[str, str], message: str) -> None:
@@ -238,8 +249,8 @@ def test_rate() -> None:
     """Equivalent and unspecified ones do not count; missed and unexplained ones do."""
     known = [
         SURVIVOR,
-        Survivor("t", "f", "b", "u", "unspecified", "because"),
-        Survivor("t", "f", "b", "m", "missed", "because"),
+        Survivor("t", "f", "unspecified", "because", "b", "u"),
+        Survivor("t", "f", "missed", "because", "b", "m"),
     ]
     tally = _tally(49, known, [_mutation(new="c"), _mutation(new="u"), _mutation(new="m")])
     assert tally.rate == 98.0
@@ -270,7 +281,7 @@ def test_stale_reason() -> None:
     assert tally.add(killed) == "killed"
     assert tally.stale == [killed]
     assert not tally.as_expected
-    tally = Tally([Survivor("t", "f", "b", "c", "missed", "because", sometimes=True)])
+    tally = Tally([Survivor("t", "f", "missed", "because", sometimes=True)])
     assert tally.add(killed) == "killed"
     assert tally.as_expected
 
@@ -302,7 +313,8 @@ def fake(tmp_path: Path) -> Reference:
 
 def _tried(fake: Reference, tmp_path: Path, changes: Sequence[tuple[str, str]]) -> list[Verdict]:
     tried = [_mutation(old, new, text=FAKE) for old, new in changes]
-    return list(trials.run(fake, tried, 2, tmp_path, ["trace.settrace"]))
+    verdicts = trials.run(fake, tried, 2, tmp_path, ["trace.settrace"])
+    return sorted(verdicts, key=lambda verdict: tried.index(verdict.mutation))
 
 
 def test_trial(fake: Reference, tmp_path: Path) -> None:
@@ -325,10 +337,10 @@ def test_trial_of_a_survivor(fake: Reference, tmp_path: Path) -> None:
 
 
 def test_trial_of_all_mutants(fake: Reference, tmp_path: Path) -> None:
-    """Those that the operators find are tried in the order of the file."""
-    found = fake.mutations()
-    verdicts = list(trials.run(fake, found[-6:], 2, tmp_path, ["trace.settrace"]))
-    assert [v.mutation for v in verdicts] == found[-6:]
+    """Those that the operators find are tried, each once."""
+    found = fake.mutations()[-6:]
+    verdicts = list(trials.run(fake, found, 2, tmp_path, ["trace.settrace"]))
+    assert sorted(v.mutation.new for v in verdicts) == sorted(m.new for m in found)
     assert {v.outcome for v in verdicts} >= {"FAIL", "TIMEOUT"}
 
 
