@@ -242,6 +242,18 @@ def test_run_replaced_before(impl: Any) -> None:
 
 
 @clause("tree.run-replaced")
+def test_run_deleted_before(impl: Any) -> None:
+    """Before the start, deleting run leaves none: it cannot be read, and there is no start."""
+    g = impl.greenlet(lambda: "old")
+    del g.run
+    assert type(raised_by(lambda: g.run)) is AttributeError
+    assert type(raised_by(g.switch)) is AttributeError
+    assert states(g) == ["unstarted"]
+    g.run = lambda: "new"
+    assert g.switch() == "new"
+
+
+@clause("tree.run-replaced")
 def test_run_not_replaced_after(impl: Any) -> None:
     """After the start, running, suspended or dead, run can be neither set nor deleted."""
     root = impl.getcurrent()
