@@ -1759,6 +1759,22 @@ def test_released_unstarted(impl: Any) -> None:
     assert reference() is None
 
 
+@clause("life.released.chain")
+def test_released_chain(impl: Any) -> None:
+    """Fifty thousand greenlets, each the parent of the next, go at once."""
+    chain = [impl.greenlet(lambda: None) for _ in range(50_000)]
+    alive, held = weakref.ref(chain[0]), [chain[-1]]
+    # From the last one on, so that each has a short way to its root.
+    for child, parent in zip(chain[:0:-1], chain[-2::-1]):
+        child.parent = parent
+    del child, parent
+    chain.clear()
+    assert alive() is not None
+    held.clear()
+    gc.collect()
+    assert alive() is None
+
+
 @clause("life.many")
 @pytest.mark.parametrize("by", ["reference", "collection"])
 def test_many(impl: Any, by: str) -> None:

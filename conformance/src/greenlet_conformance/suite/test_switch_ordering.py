@@ -440,6 +440,18 @@ def test_self(impl: Any) -> None:
     ]
 
 
+@clause("order.self")
+def test_self_after_others(impl: Any) -> None:
+    """It does not matter who was there before, or how it ended."""
+
+    def fails() -> None:
+        raise KeyError
+
+    for _ in range(3):
+        assert type(raised_by(impl.greenlet(fails).switch)) is KeyError
+        assert impl.greenlet(lambda: impl.getcurrent().switch("self")).switch() == "self"
+
+
 @clause("order.root")
 def test_root(impl: Any) -> None:
     """The root is switched to like any other, from any depth; those between stay suspended."""
