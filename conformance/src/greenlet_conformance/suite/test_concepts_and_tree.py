@@ -212,6 +212,7 @@ def test_subclass(impl: Any) -> None:
 def test_run(impl: Any) -> None:
     """run is there until the start; from then on reading it raises AttributeError."""
     root = impl.getcurrent()
+    assert isinstance(raised_by(lambda: root.run), AttributeError)
     seen: list[Any] = []
 
     def run() -> None:
