@@ -47,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return TRUNCATED
+    except BrokenPipeError:
+        # Whoever reads has had enough; the rest goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return AS_EXPECTED if options.list else TRUNCATED
     except (
         listed.ListError,
         survivors.SurvivorsError,

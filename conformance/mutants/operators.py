@@ -72,7 +72,7 @@ class _Mutator:
 
     def _below(self, node: ast.AST, where: str) -> Iterator[tuple[str, _Found]]:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-            where = f"{where}.{node.name}" if where else node.name
+            where = f"{where}.{_name(node)}" if where else _name(node)
         for kind in type(node).__mro__:
             operator = getattr(self, f"_{kind.__name__}", None)
             for found in operator(node) if operator else ():
@@ -278,6 +278,12 @@ class _Mutator:
         for default in [*node.defaults, *node.kw_defaults]:
             if default is not None and not isinstance(default, ast.Constant):
                 yield self._put(default, "None", "other default")
+
+
+def _name(node: ast.ClassDef | ast.FunctionDef) -> str:
+    """Its name; that of a property's setter tells it from the others of that name."""
+    roles = [d.attr for d in node.decorator_list if isinstance(d, ast.Attribute)]
+    return ".".join([node.name, *(role for role in roles if role in ("setter", "deleter"))])
 
 
 def _is_constant(node: ast.AST, value: object) -> bool:

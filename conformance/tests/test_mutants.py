@@ -85,6 +85,15 @@ class C(Base):
     }
 
 
+def test_names_of_properties() -> None:
+    """Three functions of one name are told apart."""
+    text = "class C:\n" + "".join(
+        f"    @{role}\n    def p(self): f()\n" for role in ("property", "p.setter", "p.deleter")
+    )
+    found = [m.where for m in mutations("t", "f.py", text) if m.after == "def p(self): pass"]
+    assert found == ["C.p", "C.p.setter", "C.p.deleter"]
+
+
 def test_every_mutant_of_the_reference_is_another_program() -> None:
     """None is the same twice, and most can be compiled: they would all be killed otherwise."""
     file = CONFORMANCE / "src" / "greenlet_conformance" / "reference.py"

@@ -104,6 +104,24 @@ def test_innermost_in_throw(impl: Any) -> None:
     assert g.gr_frame.f_lineno == line_of(thrower, "# throws here")
 
 
+@clause("inspect.frame.innermost")
+def test_innermost_of_many(impl: Any) -> None:
+    """Each of many suspended greenlets has its own frame, in whatever order they have stopped."""
+    root = impl.getcurrent()
+
+    def run(number: int) -> None:
+        while True:
+            root.switch(number)
+
+    greenlets = [impl.greenlet(run) for _ in range(50)]
+    for number, g in enumerate(greenlets):
+        assert g.switch(number) == number
+    for g in greenlets[::3]:
+        g.switch()
+    seen = [g.gr_frame.f_locals["number"] for g in greenlets]
+    assert seen == list(range(50))
+
+
 @clause("inspect.frame.none")
 def test_none(impl: Any) -> None:
     """The unstarted, the current and the dead have no frame."""

@@ -918,7 +918,15 @@ def test_gc_cycle(impl: Any) -> None:
         g.switch(g)
         return weakref.ref(g)
 
-    for make in (by_attribute, by_local):
+    def by_generator() -> Any:
+        def generator(g: Any) -> Iterator[None]:
+            yield run(g)
+
+        g = impl.greenlet(lambda me: list(generator(me)))
+        g.switch(g)
+        return weakref.ref(g)
+
+    for make in (by_attribute, by_local, by_generator):
         log.clear()
         alive = make()
         gc.collect()

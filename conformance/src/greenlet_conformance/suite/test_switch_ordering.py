@@ -224,6 +224,26 @@ def test_c_frames(impl: Any, kind: str) -> None:
     assert results == expected.get(kind, ([30, 10, 20], [-30, -10, -20]))
 
 
+@clause("order.c-frames")
+def test_c_frames_leave_no_depth(impl: Any) -> None:
+    """When those that stopped deep inside of C functions have ended, recursion has its limit."""
+    root = impl.getcurrent()
+
+    def deep(levels: int) -> Any:
+        return max([levels - 1], key=deep) if levels else root.switch()
+
+    greenlets = [impl.greenlet(deep) for _ in range(200)]
+    for g in greenlets:
+        g.switch(100)
+    for g in greenlets:
+        g.switch(0)
+    assert {g.dead for g in greenlets} == {True}
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert isinstance(raised_by(repr, nested), RecursionError)
+
+
 @clause("order.generators")
 def test_generators(impl: Any) -> None:
     """A generator may switch; it goes on when the greenlet that iterates over it does."""
