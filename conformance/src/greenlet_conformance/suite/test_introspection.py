@@ -143,6 +143,19 @@ def test_none(impl: Any) -> None:
 
 
 @clause("inspect.frame.none")
+def test_none_when_others_follow(impl: Any) -> None:
+    """The dead have no frame, though others may have taken over all that they had."""
+    root = impl.getcurrent()
+    dead = [impl.greenlet(lambda: None) for _ in range(5)]
+    for g in dead:
+        g.switch()
+    others = [impl.greenlet(root.switch) for _ in range(20)]
+    for g in others:
+        g.switch()
+    assert [g.gr_frame for g in dead] == [None] * 5
+
+
+@clause("inspect.frame.none")
 def test_none_while_running_again(impl: Any) -> None:
     """A greenlet that was suspended, and looked at, has no frame once it runs again."""
     root = impl.getcurrent()

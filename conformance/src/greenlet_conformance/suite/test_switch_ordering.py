@@ -289,6 +289,35 @@ def test_ring(impl: Any, size: int) -> None:
     assert log == [("end", me) for me in range(size)]
 
 
+@clause("order.ring")
+def test_ring_of_every_step(impl: Any) -> None:
+    """Everyone switches to everyone else directly, each from a depth of its own."""
+    root = impl.getcurrent()
+    count = 30
+    path, at = [0], 0
+    for step in range(1, count):
+        for _ in range(count):
+            at = (at + step) % count
+            path.append(at)
+    following = iter(path[1:])
+    log: list[tuple[Any, int]] = []
+
+    def run(sender: Any, number: int = 0, levels: int = 0) -> Any:
+        if levels:
+            return max([sender], key=lambda _: run(sender, number, levels - 1))
+        while True:
+            log.append((sender, number))
+            target = next(following, None)
+            sender = (root if target is None else greenlets[target]).switch(number)
+
+    greenlets = [
+        impl.greenlet(functools.partial(run, number=number, levels=number * 7 % 20))
+        for number in range(count)
+    ]
+    assert greenlets[0].switch(None) == path[-1]
+    assert log == list(zip([None, *path], path))
+
+
 @clause("order.interleave")
 def test_interleave(impl: Any) -> None:
     """Long exchanges keep their order: two greenlets alternate strictly."""
