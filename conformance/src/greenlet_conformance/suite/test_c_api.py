@@ -86,6 +86,33 @@ class Api:
         return owned(answer) if FUNCTIONS[name][0] is ADDRESS else answer
 
 
+#: The numbers of slots of a type, from Python's typeslots.h: what bool(x) calls.
+NB_BOOL = 9
+
+
+def with_slot(number: int, function: Any) -> Any:
+    """An object of a type that has this C function in a slot."""
+
+    class Slot(ctypes.Structure):
+        _fields_ = (("slot", ctypes.c_int), ("function", ctypes.c_void_p))
+
+    class Spec(ctypes.Structure):
+        _fields_ = (
+            ("name", ctypes.c_char_p),
+            ("basicsize", ctypes.c_int),
+            ("itemsize", ctypes.c_int),
+            ("flags", ctypes.c_uint),
+            ("slots", ctypes.c_void_p),
+        )
+
+    slots = (Slot * 2)(Slot(number, function), Slot(0, None))
+    spec = Spec(b"made.WithSlot", 0, 0, 0, ctypes.addressof(slots))
+    make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(
+        ("PyType_FromSpec", ctypes.pythonapi)
+    )
+    return make(ctypes.addressof(spec))()
+
+
 @pytest.fixture
 def api(impl: Any) -> Api:
     """The implementation's table."""
@@ -372,6 +399,14 @@ def test_check(impl: Any, api: Api) -> None:
             assert type(raised_by(api.call, *call)) is TypeError
         assert type(raised_by(api.raw, "GET_PARENT", wrong)) is TypeError
     assert api.call("Switch", Sub(lambda: "a subclass"), NULL, NULL) == "a subclass"
+
+
+@clause("capi.check")
+def test_check_answer(api: Api) -> None:
+    """Where TypeError is raised, the answer is -1: a caller who looks at that alone sees it."""
+    for name in ("MAIN", "STARTED", "ACTIVE"):
+        # As what bool() calls: another answer beside an exception is a SystemError.
+        assert type(raised_by(bool, with_slot(NB_BOOL, api.slots[name]))) is TypeError
 
 
 @clause("capi.error")

@@ -212,6 +212,7 @@ def test_subclass(impl: Any) -> None:
 def test_run(impl: Any) -> None:
     """run is there until the start; from then on reading it raises AttributeError."""
     root = impl.getcurrent()
+    assert isinstance(raised_by(lambda: root.run), AttributeError)
     seen: list[Any] = []
 
     def run() -> None:
@@ -239,6 +240,18 @@ def test_run_replaced_before(impl: Any) -> None:
     g.run = new
     assert g.run is new
     assert g.switch("x") == ("new", "x")
+
+
+@clause("tree.run-replaced")
+def test_run_deleted_before(impl: Any) -> None:
+    """Before the start, deleting run leaves none: it cannot be read, and there is no start."""
+    g = impl.greenlet(lambda: "old")
+    del g.run
+    assert type(raised_by(lambda: g.run)) is AttributeError
+    assert type(raised_by(g.switch)) is AttributeError
+    assert states(g) == ["unstarted"]
+    g.run = lambda: "new"
+    assert g.switch() == "new"
 
 
 @clause("tree.run-replaced")

@@ -166,10 +166,12 @@ print("end of the program")
     assert (done.code, done.err) == (0, "")
 
 
+@pytest.mark.parametrize("place", ["ps1", "late"])
 @clause("exit.finalizing")
-def test_finalizing(program: Program) -> None:
-    """getcurrent raises RuntimeError in the finalizing interpreter."""
+def test_finalizing(program: Program, place: str) -> None:
+    """getcurrent raises RuntimeError in the finalizing interpreter: sys.ps1 is the first to go."""
     done = program(
+        f"place = {place!r}"
         """
 import os, sys
 
@@ -188,7 +190,7 @@ class Late:
 impl.greenlet(lambda: None).switch()
 dropped = Late("dropped")
 del dropped
-sys.late = Late("late")
+setattr(sys, place, Late("late"))
 print("end of the program", flush=True)
 """
     )

@@ -104,6 +104,24 @@ def test_innermost_in_throw(impl: Any) -> None:
     assert g.gr_frame.f_lineno == line_of(thrower, "# throws here")
 
 
+@clause("inspect.frame.innermost")
+def test_innermost_of_many(impl: Any) -> None:
+    """Each of many suspended greenlets has its own frame, in whatever order they have stopped."""
+    root = impl.getcurrent()
+
+    def run(number: int) -> None:
+        while True:
+            root.switch(number)
+
+    greenlets = [impl.greenlet(run) for _ in range(50)]
+    for number, g in enumerate(greenlets):
+        assert g.switch(number) == number
+    for g in greenlets[::3]:
+        g.switch()
+    seen = [g.gr_frame.f_locals["number"] for g in greenlets]
+    assert seen == list(range(50))
+
+
 @clause("inspect.frame.none")
 def test_none(impl: Any) -> None:
     """The unstarted, the current and the dead have no frame."""
@@ -122,6 +140,19 @@ def test_none(impl: Any) -> None:
     never = impl.greenlet(lambda: None)
     never.throw()
     assert never.gr_frame is None
+
+
+@clause("inspect.frame.none")
+def test_none_when_others_follow(impl: Any) -> None:
+    """The dead have no frame, though others may have taken over all that they had."""
+    root = impl.getcurrent()
+    dead = [impl.greenlet(lambda: None) for _ in range(5)]
+    for g in dead:
+        g.switch()
+    others = [impl.greenlet(root.switch) for _ in range(20)]
+    for g in others:
+        g.switch()
+    assert [g.gr_frame for g in dead] == [None] * 5
 
 
 @clause("inspect.frame.none")

@@ -723,6 +723,32 @@ def test_resurrect_again(impl: Any) -> None:
     assert survivor.log == ["killed"] * 5 + ["stop"]
 
 
+@clause("life.resurrect.again")
+def test_resurrect_often(impl: Any) -> None:
+    """However often it survives, its class is as alive as before."""
+    root = impl.getcurrent()
+    saved: list[Any] = []
+
+    class Sub(impl.greenlet):  # type: ignore[misc]
+        pass
+
+    def run() -> None:
+        while True:
+            try:
+                root.switch()
+            except impl.GreenletExit:
+                saved.append(impl.getcurrent())
+
+    saved.append(Sub(run))
+    saved[0].switch()
+    for _ in range(200):
+        saved.clear()
+        assert len(saved) == 1
+    gc.collect()
+    assert (type(saved[0]) is Sub, Sub.__name__) == (True, "Sub")
+    assert states(saved[0], Sub()) == ["active", "unstarted"]
+
+
 @clause("life.resurrect.weakref")
 def test_resurrect_weakref(impl: Any) -> None:
     """A weak reference leads to a greenlet that is being killed, and to a survivor."""
@@ -807,6 +833,9 @@ def test_gc_idle(impl: Any) -> None:
         g = impl.greenlet()
         g.run = lambda g=g: None
         yield g
+        g = impl.greenlet()
+        g.run = g.switch  # between the two, nothing else can break the cycle
+        yield g
 
     alive = [weakref.ref(g) for g in cycles()]
     gc.collect()
@@ -875,6 +904,27 @@ def test_gc_kill_in_a_greenlet(impl: Any) -> None:
     assert log == [True]
 
 
+@clause("life.gc.kill")
+def test_gc_kill_again_and_again(impl: Any) -> None:
+    """Every greenlet is killed, whatever became of those that were there before it."""
+    root = impl.getcurrent()
+    log: list[int] = []
+
+    def run(number: int) -> None:
+        try:
+            root.switch()
+        finally:
+            log.append(number)
+
+    for number in range(5):
+        garbage: list[Any] = [impl.greenlet(run)]
+        garbage.append(garbage)
+        garbage[0].switch(number)
+        del garbage
+        gc.collect()
+    assert log == [0, 1, 2, 3, 4]
+
+
 @clause("life.gc.cycle")
 def test_gc_cycle(impl: Any) -> None:
     """A suspended greenlet in a cycle stays as it is, or is killed: nothing between."""
@@ -899,7 +949,15 @@ def test_gc_cycle(impl: Any) -> None:
         g.switch(g)
         return weakref.ref(g)
 
-    for make in (by_attribute, by_local):
+    def by_generator() -> Any:
+        def generator(g: Any) -> Iterator[None]:
+            yield run(g)
+
+        g = impl.greenlet(lambda me: list(generator(me)))
+        g.switch(g)
+        return weakref.ref(g)
+
+    for make in (by_attribute, by_local, by_generator):
         log.clear()
         alive = make()
         gc.collect()
@@ -908,6 +966,33 @@ def test_gc_cycle(impl: Any) -> None:
         found = (log, states(g) if g is not None else None)
         assert found in [([], ["active"]), ([impl.GreenletExit], None)]
         del g
+
+
+@clause("life.gc.cycle")
+def test_gc_cycle_lets_go_of_garbage(impl: Any) -> None:
+    """What is killed in the middle of a collection may free other parts of the garbage."""
+    root = impl.getcurrent()
+
+    def run(box: list[Any]) -> None:
+        try:
+            root.switch()
+        finally:
+            box.clear()
+            log.append([[] for _ in range(10)])
+
+    def build(number: int) -> None:
+        box: list[Any] = [[number]]
+        g = impl.greenlet(run)
+        box += [g, [[number]]]
+        g.switch(box)
+
+    for _ in range(20):
+        log: list[Any] = []
+        for number in range(40):
+            build(number)
+        impl.greenlet(gc.collect).switch()
+        impl.getcurrent().switch()
+        assert len(log) in (0, 40)
 
 
 @clause("life.gc.suspended")
@@ -1397,8 +1482,8 @@ def test_attributes_last(impl: Any) -> None:
     g.switch()
     assert states(g) == ["dead"]
     assert g.__dict__ == {"outside": 1, "inside": 2}
-    fresh = impl.greenlet()
-    assert fresh.__dict__ == {}
+    for fresh in (impl.greenlet(), impl.greenlet(lambda: None), impl.greenlet(None, g)):
+        assert fresh.__dict__ == {}
 
 
 @clause("life.attributes")

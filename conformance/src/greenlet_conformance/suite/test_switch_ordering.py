@@ -224,6 +224,26 @@ def test_c_frames(impl: Any, kind: str) -> None:
     assert results == expected.get(kind, ([30, 10, 20], [-30, -10, -20]))
 
 
+@clause("order.c-frames")
+def test_c_frames_leave_no_depth(impl: Any) -> None:
+    """When those that stopped deep inside of C functions have ended, recursion has its limit."""
+    root = impl.getcurrent()
+
+    def deep(levels: int) -> Any:
+        return max([levels - 1], key=deep) if levels else root.switch()
+
+    greenlets = [impl.greenlet(deep) for _ in range(200)]
+    for g in greenlets:
+        g.switch(100)
+    for g in greenlets:
+        g.switch(0)
+    assert {g.dead for g in greenlets} == {True}
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert isinstance(raised_by(repr, nested), RecursionError)
+
+
 @clause("order.generators")
 def test_generators(impl: Any) -> None:
     """A generator may switch; it goes on when the greenlet that iterates over it does."""
@@ -267,6 +287,35 @@ def test_ring(impl: Any, size: int) -> None:
     for g in ring:
         assert g.switch() is None
     assert log == [("end", me) for me in range(size)]
+
+
+@clause("order.ring")
+def test_ring_of_every_step(impl: Any) -> None:
+    """Everyone switches to everyone else directly, each from a depth of its own."""
+    root = impl.getcurrent()
+    count = 30
+    path, at = [0], 0
+    for step in range(1, count):
+        for _ in range(count):
+            at = (at + step) % count
+            path.append(at)
+    following = iter(path[1:])
+    log: list[tuple[Any, int]] = []
+
+    def run(sender: Any, number: int = 0, levels: int = 0) -> Any:
+        if levels:
+            return max([sender], key=lambda _: run(sender, number, levels - 1))
+        while True:
+            log.append((sender, number))
+            target = next(following, None)
+            sender = (root if target is None else greenlets[target]).switch(number)
+
+    greenlets = [
+        impl.greenlet(functools.partial(run, number=number, levels=number * 7 % 20))
+        for number in range(count)
+    ]
+    assert greenlets[0].switch(None) == path[-1]
+    assert log == list(zip([None, *path], path))
 
 
 @clause("order.interleave")
@@ -438,6 +487,18 @@ def test_self(impl: Any) -> None:
         ("self", (), ["active"]),
         ("g", "end"),
     ]
+
+
+@clause("order.self")
+def test_self_after_others(impl: Any) -> None:
+    """It does not matter who was there before, or how it ended."""
+
+    def fails() -> None:
+        raise KeyError
+
+    for _ in range(3):
+        assert type(raised_by(impl.greenlet(fails).switch)) is KeyError
+        assert impl.greenlet(lambda: impl.getcurrent().switch("self")).switch() == "self"
 
 
 @clause("order.root")
