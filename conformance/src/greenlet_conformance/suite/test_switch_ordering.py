@@ -498,7 +498,8 @@ def test_self_after_others(impl: Any) -> None:
 
     for _ in range(3):
         assert type(raised_by(impl.greenlet(fails).switch)) is KeyError
-        assert impl.greenlet(lambda: impl.getcurrent().switch("self")).switch() == "self"
+        g = impl.greenlet(lambda: (impl.getcurrent().switch("self"), "end"))
+        assert g.switch() == ("self", "end")
 
 
 @clause("order.root")
