@@ -1,9 +1,8 @@
 """A greenlet that is broken on purpose: ``--greenlet-impl broken``.
 
-Which rule it breaks says the environment variable ``BROKEN_GREENLET``; without it nothing is broken.
-It is the name of a class in ``broken.rules``, which breaks the model in ``broken.model``; of a
-function in ``broken.wrapped``, which breaks upstream; or of a mutant of the reference in
-``broken.mutated``.
+The environment variable ``BROKEN_GREENLET`` says which rule it breaks; without it nothing is broken.
+It names a class in ``broken.rules``, which breaks the model in ``broken.model``; a function in
+``broken.wrapped``, which breaks upstream; or a mutant of the reference in ``broken.mutated``.
 """
 
 from __future__ import annotations

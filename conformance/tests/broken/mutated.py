@@ -79,11 +79,6 @@ MUTANTS = {
         "self._assigned = value",
         ("context.assign.none",),
     ),
-    "dead_keeps_context": Mutant(
-        "    me._leave_context()\n    baton = _Baton(me, packet)\n    tree.current = heir",
-        "    baton = _Baton(me, packet)\n    tree.current = heir",
-        ("context.share",),
-    ),
     "traced_in_no_context": Mutant(
         "    tree.current._enter_context()\n    if tree.tracer is not None:",
         "    if tree.tracer is None:\n        tree.current._enter_context()\n    else:",
