@@ -1,6 +1,6 @@
 """A greenlet that is broken on purpose: ``--greenlet-impl broken``.
 
-The environment variable ``BROKEN_GREENLET`` says which rule it breaks; without it nothing is broken.
+The environment variable ``BROKEN_GREENLET`` says which rule it breaks, if any.
 It names a class in ``broken.rules``, which breaks the model in ``broken.model``; a function in
 ``broken.wrapped``, which breaks upstream; or a mutant of the reference in ``broken.mutated``.
 """
