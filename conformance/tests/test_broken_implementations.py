@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Callable
 
 import pytest
-from broken import rules
-from broken.model import MODELLED, Model
+from broken import mutated, rules
+from broken.model import BEYOND, MODELLED, Model
 from broken.wrapped import RULES
 from running import Ran, selecting
 
@@ -15,15 +15,16 @@ BROKEN = {
     name: cls.breaks
     for name, cls in inspect.getmembers(rules, inspect.isclass)
     if issubclass(cls, Model) and cls not in (Model, rules.Intact)
-} | {name: rule.breaks for name, rule in RULES.items() if rule.breaks}
+}
+BROKEN |= {name: rule.breaks for name, rule in RULES.items() if rule.breaks}
+BROKEN |= {name: mutant.breaks for name, mutant in mutated.MUTANTS.items()}
 
 
 def test_intact_model_keeps_its_chapters(run: Callable[..., Ran]) -> None:
     """Without a broken rule the model passes, so that failures below come from the rule."""
     selected = selecting(MODELLED)
     ran = run("--impl", "broken", *selected, BROKEN_GREENLET="Intact")
-    assert ran.failed_clauses == set()
-    assert ran.code == 0, ran.out
+    assert ran.failed_clauses == set(BEYOND), ran.out
 
 
 def test_wrapping_breaks_nothing(run: Callable[..., Ran]) -> None:
@@ -34,6 +35,21 @@ def test_wrapping_breaks_nothing(run: Callable[..., Ran]) -> None:
     ran = run("--impl", "broken", *selected, BROKEN_GREENLET="plain_subclass")
     assert ran.failed_clauses == set(), ran.out
     assert ran.code == 0, ran.out
+
+
+def test_names_are_different() -> None:
+    """No rule hides another one of the same name."""
+    assert not set(RULES) & set(mutated.MUTANTS)
+    assert not {name for name in dir(rules) if name in RULES or name in mutated.MUTANTS}
+
+
+def test_reference_keeps_what_its_mutants_break(run: Callable[..., Ran]) -> None:
+    """Without a replaced passage the reference passes, and each passage is there once."""
+    broken = {clause for mutant in mutated.MUTANTS.values() for clause in mutant.breaks}
+    assert all(mutant.text != mutated.SOURCE for mutant in mutated.MUTANTS.values())
+    ran = run("--impl", "greenlet_conformance.reference", *selecting(broken))
+    assert ran.code == 0, ran.out
+    assert set(ran.outcomes.values()) == {"PASS"}
 
 
 @pytest.mark.parametrize("name", BROKEN)

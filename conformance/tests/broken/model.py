@@ -24,6 +24,10 @@ Packet = tuple[Any, ...]
 MODELLED = ("tree.*", "order.*", "args.*", "dead.*", "parent.*", "throw.*", "thread.*")
 
 
+#: Those of them that upstream, which it stands on, does not keep.
+BEYOND = ("throw.unstarted-long",)
+
+
 class error(Exception):
     """A switch that cannot be made."""
 

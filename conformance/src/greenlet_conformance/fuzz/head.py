@@ -71,7 +71,7 @@ def new(number, parent=None):
 def set_parent(g, parent):
     """Moves nobody to another thread who is dead or has descendants, which would be lost there."""
     if hasattr(parent, "label") and root_of(parent) is not root_of(g):
-        if g.dead:
+        if g.dead or root_of(g).label in ended:  # or will be, some time after
             raise KeyError
         for reference in everyone:
             each = reference()

@@ -1,0 +1,87 @@
+"""The ways in which the reference is broken, one replaced passage of its text each.
+
+``broken.rules`` and ``broken.wrapped`` break a rule from the outside. These are the slips that are
+made inside: a check that is left out, two lines in the wrong order, a case that is forgotten. What
+meets here are rules of different chapters: contexts and tracing, threads and the dead.
+
+``MUTANTS`` names for each the clauses that must fail with it, each of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from greenlet_conformance import reference
+
+Names = dict[str, Any]
+
+SOURCE = Path(reference.__file__).read_text(encoding="utf-8")
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    """A passage, what stands in its place, and the clauses that this breaks."""
+
+    old: str
+    new: str
+    breaks: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The reference with the passage replaced. Raises ValueError if it is not there once."""
+        if SOURCE.count(self.old) != 1:
+            raise ValueError(f"not exactly once in the reference: {self.old!r}")
+        return SOURCE.replace(self.old, self.new)
+
+
+def build(name: str) -> Names:
+    """The names of the reference with the passage replaced."""
+    names: Names = {"__name__": f"broken.mutated.{name}"}
+    exec(compile(MUTANTS[name].text, f"{name}.py", "exec"), names)
+    return names
+
+
+MUTANTS = {
+    "dead_exit_exactly": Mutant(
+        "isinstance(exception, GreenletExit):\n            # dead.throw.exit",
+        "type(exception) is GreenletExit:\n            # dead.throw.exit",
+        ("dead.throw.exit",),
+    ),
+    "dead_exit_thrown": Mutant(
+        "if self._state is _DEAD and isinstance(exception, GreenletExit):",
+        "if False:",
+        (
+            "dead.stays",
+            "dead.throw.exit",
+            "dead.throw.exit-unstarted-ancestor",
+            "dead.throw.trace",
+        ),
+    ),
+    "heir_skipped_once": Mutant(
+        "heir = heir._first_living()  # dead.parent.skipped",
+        "heir = heir._parent if heir._state is _DEAD else heir",
+        ("dead.parent.skipped", "dead.parent.unstarted-beyond"),
+    ),
+    "killed_under_root": Mutant(
+        "self._parent = self._parent, tree.current",
+        "self._parent = self._parent, tree.root",
+        ("life.kill.parent",),
+    ),
+    "running_elsewhere_unchecked": Mutant(
+        "if tree is not None and self is tree.current and tree is not _here.tree and self:",
+        "if False:",
+        ("context.thread.running",),
+    ),
+    "assignment_keeps_own_context": Mutant(
+        "self._assigned, self._own = value, contextvars.Context()",
+        "self._assigned = value",
+        ("context.assign.none",),
+    ),
+    "traced_in_no_context": Mutant(
+        "    tree.current._enter_context()\n    if tree.tracer is not None:",
+        "    if tree.tracer is None:\n        tree.current._enter_context()\n    else:",
+        ("context.trace",),
+    ),
+}
