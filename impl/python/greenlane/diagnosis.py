@@ -43,7 +43,7 @@ class Diagnosis(NamedTuple):
     guards: str
     #: Counts of lanes, and the limit that holds.
     lanes: lanes.Status
-    #: The limit that was asked for: by GREENLANE_LANES, by lanes.set_limit(), or 1024.
+    #: The limit that was asked for: by GREENLANE_LANES, by lanes.set_limit(), or 4096.
     asked_limit: int
     #: Limits of the process that matter to stacks, in bytes; None is unlimited.
     address_space: int | None

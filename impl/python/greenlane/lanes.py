@@ -5,7 +5,7 @@ in use than a limit. Greenlets past the limit share a few lanes; the stacks of t
 is not lie on the heap, which takes much less memory and makes a switch to them somewhat slower.
 
 Everything here is about the calling thread. The environment variable ``GREENLANE_LANES`` sets the
-limit from the start; it is 1024 otherwise, or 64 on a CPU of 32 bits.
+limit from the start; it is 4096 otherwise, or 64 on a CPU of 32 bits.
 
 >>> from greenlane import lanes
 >>> lanes.status().own

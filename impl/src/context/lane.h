@@ -43,7 +43,7 @@
  * their own, unless told otherwise. */
 #if UINTPTR_MAX > UINT32_MAX
 #define GL_LANE_SIZE (((size_t)8 << 20) - GL_LARGEST_PAGE)
-#define GL_LANES ((size_t)1024)
+#define GL_LANES ((size_t)4096)
 #else
 #define GL_LANE_SIZE (((size_t)4 << 20) - GL_LARGEST_PAGE)
 #define GL_LANES ((size_t)64)

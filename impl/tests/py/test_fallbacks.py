@@ -100,7 +100,7 @@ def test_works_without(name: str) -> None:
     refuse.refuse(*REFUSALS[name])
     exercise(2_500)
     status = lanes.status()
-    assert (status.limit, status.own, status.sharing) == (1024, 0, 0)
+    assert (status.limit, status.own, status.sharing) == (4096, 0, 0)
     exercise(2_500)
     assert greenlet(down).switch(500) == 500
 
@@ -130,7 +130,7 @@ def test_how_guards_are_made(name: str) -> None:
     assert guard_mappings() - before == (status.own + status.shared if are_mappings else 0)
 
 
-@pytest.mark.parametrize("own", ["1024", "0"])
+@pytest.mark.parametrize("own", ["4096", "0"])
 @pytest.mark.parametrize("name", ["nothing", "guards without mappings", "madvise"])
 def test_overflow_meets_the_guard(stack_probe: str, name: str, own: str) -> None:
     done = run_script(

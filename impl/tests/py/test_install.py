@@ -344,13 +344,13 @@ def test_doctor_under_a_limit_on_address_space() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (800 << 20, resource.RLIM_INFINITY))
         import greenlane
         found = greenlane.doctor()
-        print(found.address_space >> 20, found.lanes.limit < found.asked_limit == 1024)
+        print(found.address_space >> 20, found.lanes.limit < found.asked_limit == 4096)
         print(*found.fell_back, sep="\\n")
         """
     )
     numbers, *reasons = done.stdout.splitlines()
     assert numbers == "800 True"
-    assert any("instead of 1024: RLIMIT_AS" in reason for reason in reasons)
+    assert any("instead of 4096: RLIMIT_AS" in reason for reason in reasons)
 
 
 def test_doctor_sees_sharing() -> None:

@@ -25,7 +25,7 @@ def test_status_counts() -> None:
 
 def test_empty_means_unset() -> None:
     done = run_script(SUSPEND, environment={"GREENLANE_LANES": ""})
-    assert done.stdout.split()[:2] == ["1024", "20"]
+    assert done.stdout.split()[:2] == ["4096", "20"]
 
 
 def test_without_lanes_of_their_own() -> None:

@@ -143,7 +143,7 @@ PILES: dict[str, Callable[[], int]] = {
 }
 
 
-@pytest.mark.parametrize("lanes", ["1024", "7", "0"])
+@pytest.mark.parametrize("lanes", ["4096", "7", "0"])
 @pytest.mark.parametrize("name", sorted(PILES))
 def test_nothing_piles_up(name: str, lanes: str) -> None:
     done = run_script(
@@ -158,7 +158,7 @@ def test_nothing_piles_up(name: str, lanes: str) -> None:
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
-@pytest.mark.parametrize("lanes", ["1024", "0"])
+@pytest.mark.parametrize("lanes", ["4096", "0"])
 def test_memory_does_not_grow(lanes: str) -> None:
     done = run_script(
         "from test_stack_bounds import blocks_grown; print(blocks_grown())",
