@@ -91,8 +91,8 @@ def _run(command: Sequence[str], folder: Path) -> str:
     except subprocess.TimeoutExpired:
         raise BenchError(f"killed after {TIMEOUT:g} s") from None
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise BenchError(last)
+        told = [line for line in done.stderr.splitlines() if line and not line.startswith("==")]
+        raise BenchError((told or [f"exit code {done.returncode}"])[-1])  # == is valgrind's own
     return done.stdout
 
 
