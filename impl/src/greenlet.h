@@ -127,7 +127,6 @@ struct gl_thread {
     gl_thread *next_late; /* see thread.c */
     PyObject *late_dict;  /* borrowed */
     bool is_late;
-    bool is_seen;
 };
 
 /* Written when the module is initialised, and read-only from then on but for lane_limit. These are

@@ -111,16 +111,22 @@ record_in(PyObject *thread_dict)
     return guard != NULL ? PyCapsule_GetPointer(guard, guard_name) : NULL;
 }
 
+/* Does the thread state of this record still exist? Whether the record hangs in its dictionary
+ * tells less: while the dictionary is being cleared the thread still runs, and may use greenlets.
+ */
+static bool
+has_thread_state(const gl_thread *thread)
+{
+    const PyThreadState *tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+    while (tstate != NULL && !gl_is_thread_of(thread, tstate)) {
+        tstate = PyThreadState_Next((PyThreadState *)tstate);
+    }
+    return tstate != NULL;
+}
+
 static void
 retire_late_records(void)
 {
-    PyThreadState *tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
-    for (; tstate != NULL; tstate = PyThreadState_Next(tstate)) {
-        gl_thread *thread = tstate->dict != NULL ? record_in(tstate->dict) : NULL;
-        if (thread != NULL) {
-            thread->is_seen = true;
-        }
-    }
     /* Take the list: retiring runs Python code, which may come here again. */
     gl_thread *list = late_records;
     late_records = NULL;
@@ -128,8 +134,7 @@ retire_late_records(void)
     while (list != NULL) {
         gl_thread *thread = list;
         list = thread->next_late;
-        if (thread->id != 0 && thread->is_seen) {
-            thread->is_seen = false;
+        if (thread->id != 0 && has_thread_state(thread)) {
             thread->next_late = late_records;
             late_records = thread;
             late_count++;
@@ -148,7 +153,7 @@ retire_late_records(void)
 void
 gl_thread_refresh(gl_thread *thread)
 {
-    if (thread->is_late && thread->id != 0 && !gl_is_thread_of(thread, gl_tstate_get())) {
+    if (thread->is_late && thread->id != 0 && !has_thread_state(thread)) {
         retire_late_records();
     }
 }

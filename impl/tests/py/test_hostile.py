@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from greenlane import GreenletExit, error, getcurrent, greenlet, lanes, settrace
+from greenlane import GreenletExit, _greenlet, error, getcurrent, greenlet, lanes, settrace
 from support import isolated, run_script
 
 
@@ -393,3 +393,38 @@ def test_kill_that_is_left_by_a_finalizer_for_good() -> None:
     del killer
     assert unwound == [True]
     assert dropped() is None
+
+
+@isolated
+def test_looking_for_ended_threads_while_one_ends() -> None:
+    """What a thread kills at its end looks for threads that have ended: its own is not one yet."""
+    suspended: list[greenlet] = []
+    counts: list[int] = []
+    dropped = threading.Event()
+
+    def victim(root: greenlet) -> None:
+        try:
+            root.switch()
+        finally:
+            counts.append(_greenlet.get_total_main_greenlets())
+
+    def in_thread() -> None:
+        child = greenlet(victim)
+        child.switch(getcurrent())
+        suspended.append(child)
+        del child
+        ready.set()
+        dropped.wait()
+
+    assert is_sane()  # this thread has a main greenlet as well
+    for _ in range(3):
+        ready = threading.Event()
+        dropped.clear()
+        thread = threading.Thread(target=in_thread)
+        thread.start()
+        ready.wait()
+        suspended.clear()  # kept for its own thread, which kills it at its end
+        dropped.set()
+        thread.join()
+    assert counts == [2, 2, 2]
+    assert is_sane()
