@@ -98,8 +98,9 @@ resolve(gl_thread *thread, PyGreenlet *greenlet)
         PyErr_SetString(gl_module.error, "cannot switch to a garbage collected greenlet");
         return NULL;
     }
-    /* Only a greenlet that was not started can have got an ancestor in another thread. */
-    if (target->pimpl->status == GL_NEW && target != greenlet && !check_thread(thread, target)) {
+    /* An ancestor that had not started may have been moved to another thread, and be dead by now.
+     */
+    if (target != greenlet && !check_thread(thread, target)) {
         return NULL;
     }
     return target;

@@ -428,3 +428,37 @@ def test_looking_for_ended_threads_while_one_ends() -> None:
         thread.join()
     assert counts == [2, 2, 2]
     assert is_sane()
+
+
+@isolated
+def test_dead_greenlet_below_one_that_died_in_another_thread() -> None:
+    """Its nearest living ancestor is the main greenlet of that thread, which runs."""
+    greenlets: list[greenlet] = []
+    messages: list[str] = []
+    made, moved = threading.Event(), threading.Event()
+
+    def in_thread() -> None:
+        root = getcurrent()
+        middle = greenlet(lambda: None)
+        child = greenlet(root.switch, middle)
+        child.switch()
+        greenlets.append(middle)
+        made.set()
+        moved.wait()
+        for reach in (child.switch, child.switch, lambda: child.throw(KeyError)):
+            try:
+                reach()
+            except error as refused:
+                messages.append(str(refused).splitlines()[0])
+        assert child.dead
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    made.wait()
+    greenlets[0].parent = getcurrent()
+    greenlets[0].switch()
+    assert greenlets[0].dead
+    moved.set()
+    thread.join()
+    assert messages == ["Cannot switch to a different thread"] * 3
+    assert is_sane()
