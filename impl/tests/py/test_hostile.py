@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -445,9 +446,11 @@ def test_dead_greenlet_below_one_that_died_in_another_thread() -> None:
         greenlets.append(middle)
         made.set()
         moved.wait()
-        for reach in (child.switch, child.switch, lambda: child.throw(KeyError)):
+        attempts: list[Callable[[], object]] = [child.switch] * 2
+        attempts.append(lambda: child.throw(KeyError))
+        for attempt in attempts:
             try:
-                reach()
+                attempt()
             except error as refused:
                 messages.append(str(refused).splitlines()[0])
         assert child.dead
