@@ -118,7 +118,7 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
     everything = {t.name: t.mutations() for t in chosen}
     mutations = [m for each in everything.values() for m in each]
     known = survivors.read(SURVIVORS, mutations, list(everything))
-    selected = _selected(options, mutations, known)
+    selected = _selected(options, [m for m in mutations if m.here], known)
     if options.list:
         for mutation in selected:
             print(f"{mutation.file}:{mutation.line}: {mutation.where}: {mutation.what}")

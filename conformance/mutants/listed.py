@@ -31,7 +31,7 @@ class ListError(Exception):
 
 
 def read(path: Path, target: str, source: Path) -> list[Mutation]:
-    """The mutations that concern this Python. Raises ListError."""
+    """The mutations; those that do not concern this Python are marked so. Raises ListError."""
     mutations: list[Mutation] = []
     errors: list[str] = []
     for entry in toml.read(path).get("mutation", []):
@@ -43,8 +43,7 @@ def read(path: Path, target: str, source: Path) -> list[Mutation]:
             continue
         if any(m.where == name for m in mutations):
             errors.append(f"{path.name}: {name}: there are two of this name")
-        if platform.python_version() in SpecifierSet(entry.get("python", ""), prereleases=True):
-            mutations.append(mutation)
+        mutations.append(mutation)
     if errors:
         raise ListError("\n".join(errors))
     return sorted(mutations, key=lambda m: (m.file, m.start))
@@ -67,6 +66,15 @@ def _mutation(entry: dict[str, Any], target: str, source: Path) -> Mutation:
         raise ValueError(f"its old text is not behind {behind!r}")
     if old == new:
         raise ValueError("changes nothing")
+    versions = SpecifierSet(entry.get("python", ""), prereleases=True)
     return Mutation(
-        target, entry["file"], text, start, start + len(old), new, entry["name"], entry["why"]
+        target,
+        entry["file"],
+        text,
+        start,
+        start + len(old),
+        new,
+        entry["name"],
+        entry["why"],
+        platform.python_version() in versions,
     )

@@ -19,6 +19,7 @@ class Mutation:
     new: str
     where: str  # the function, or the name in the list, that it is known by
     what: str  # the operator, or why somebody could make this mistake
+    here: bool = True  # can it be tried on this Python?
 
     @property
     def mutated(self) -> str:

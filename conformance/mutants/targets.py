@@ -74,7 +74,7 @@ class Core:
         self.compiler = shlex.split(str(sysconfig.get_config_var("CC") or "cc"))[0]
 
     def mutations(self) -> list[Mutation]:
-        """Those of the list that concern this Python."""
+        """Those of the list."""
         return listed.read(self.list, self.name, self.root / "src")
 
     def make(self, folder: Path, mutation: Mutation | None) -> None:

@@ -157,8 +157,8 @@ def test_listed_after(source: Path) -> None:
 
 def test_listed_other_python(source: Path) -> None:
     """An entry may be about other versions of Python than this one."""
-    assert _listed(source, "three", 'python = "<3"') == []
-    assert len(_listed(source, "three", 'python = ">=3"')) == 1
+    assert [m.here for m in _listed(source, "three", 'python = "<3"')] == [False]
+    assert [m.here for m in _listed(source, "three", 'python = ">=3"')] == [True]
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def test_command_lists() -> None:
     code, out, err = _command("--list", "--target", "reference", "--only", "gettrace")
     assert (code, err) == (0, "")
     assert "reference.py:" in str(out)
-    assert "answers None" in str(out)
+    assert "removed statement" in str(out)
 
 
 def test_command_samples() -> None:
@@ -418,7 +418,7 @@ def test_command_tries() -> None:
     """It ends with the kill rate."""
     arguments = ["--target", "reference", "--only", "gettrace", "--clause", "trace.settrace"]
     out = _text(_command(*arguments))
-    assert out.splitlines()[-1].startswith("reference: 2 killed"), out
+    assert out.splitlines()[-1].startswith("reference: 1 killed"), out
 
 
 def test_command_refuses() -> None:
