@@ -311,7 +311,7 @@ def test_ring_of_every_step(impl: Any) -> None:
             sender = (root if target is None else greenlets[target]).switch(number)
 
     greenlets = [
-        impl.greenlet(functools.partial(run, number=number, levels=number * 7 % 20))
+        impl.greenlet(functools.partial(run, number=number, levels=number * 7 % 10))
         for number in range(count)
     ]
     assert greenlets[0].switch(None) == path[-1]
