@@ -34,7 +34,6 @@ static const char guard_name[] = "greenlane.thread";
 void
 gl_thread_free(gl_thread *thread)
 {
-    PyMem_RawFree(thread->deferred);
     PyMem_RawFree(thread);
 }
 
@@ -227,17 +226,20 @@ gl_thread_find(PyThreadState *tstate)
 void
 gl_thread_defer(gl_thread *thread, PyGreenlet *greenlet)
 {
-    Py_INCREF(greenlet);
-    if (thread->deferred_count == thread->deferred_capacity) {
-        size_t capacity = thread->deferred_capacity > 0 ? 2 * thread->deferred_capacity : 8;
-        PyGreenlet **deferred = PyMem_RawRealloc(thread->deferred, capacity * sizeof(PyGreenlet *));
-        if (deferred == NULL) {
-            return; /* leaked: there is no caller that could be told */
-        }
-        thread->deferred = deferred;
-        thread->deferred_capacity = capacity;
+    gl_core *core = greenlet->pimpl;
+    if (core->is_deferred) {
+        return;
     }
-    thread->deferred[thread->deferred_count++] = greenlet;
+    Py_INCREF(greenlet);
+    core->is_deferred = true;
+    core->next_deferred = NULL;
+    if (thread->deferred == NULL) {
+        thread->deferred = greenlet;
+    }
+    else {
+        thread->last_deferred->pimpl->next_deferred = greenlet;
+    }
+    thread->last_deferred = greenlet;
 }
 
 void
@@ -245,23 +247,24 @@ gl_thread_drop_deferred(gl_thread *thread)
 {
     /* Take the list: what is killed runs Python code that comes here again, and what is left is not
      * for it to kill. */
-    PyGreenlet **deferred = thread->deferred;
-    size_t count = thread->deferred_count;
+    PyGreenlet *next = thread->deferred;
     thread->deferred = NULL;
-    thread->deferred_count = thread->deferred_capacity = 0;
 
     gl_error pending;
     gl_error_fetch(&pending);
-    for (size_t i = 0; i < count; i++) {
-        gl_core *core = deferred[i]->pimpl;
-        if (core->was_finalized && gl_is_suspended(core) && !gl_is_abandoned(core)) {
+    while (next != NULL) {
+        PyGreenlet *greenlet = next;
+        gl_core *core = greenlet->pimpl;
+        next = core->next_deferred;
+        core->is_deferred = false;
+        if (core->was_finalized && gl_is_suspended(core) && !gl_is_abandoned(core) &&
             /* The collector of another thread found it to be garbage: only garbage refers to it. */
-            gl_kill(deferred[i]);
+            !gl_kill(greenlet)) {
+            gl_thread_defer(thread, greenlet);
         }
-        Py_DECREF(deferred[i]);
+        Py_DECREF(greenlet);
     }
     gl_error_restore(&pending);
-    PyMem_RawFree(deferred);
 }
 
 size_t
