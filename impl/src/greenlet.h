@@ -36,6 +36,9 @@ typedef struct gl_core gl_core;
 #define GL_TLS_MODEL
 #endif
 
+/* Under this name a record hangs in its thread state's dictionary. */
+#define GL_GUARD_NAME "greenlane.thread"
+
 typedef struct gl_thread gl_thread;
 
 typedef enum {
@@ -140,7 +143,8 @@ typedef struct {
     PyObject *str_run;
     PyObject *str_switch;
     PyObject *str_throw;
-    size_t lane_limit; /* of a thread's pool, at first */
+    PyObject *str_guard; /* GL_GUARD_NAME */
+    size_t lane_limit;   /* of a thread's pool, at first */
 } gl_module_constants;
 
 extern gl_module_constants gl_module;

@@ -29,7 +29,7 @@ static gl_thread *late_records;
 static size_t late_count;
 static size_t late_threshold = 1;
 
-static const char guard_name[] = "greenlane.thread";
+static const char guard_name[] = GL_GUARD_NAME;
 
 void
 gl_thread_free(gl_thread *thread)
@@ -102,11 +102,12 @@ guard_destructor(PyObject *guard)
     }
 }
 
-/* The record that hangs in a thread state's dictionary, or NULL. */
+/* The record that hangs in a thread state's dictionary, or NULL, without an exception if there is
+ * none. */
 static gl_thread *
 record_in(PyObject *thread_dict)
 {
-    PyObject *guard = PyDict_GetItemString(thread_dict, guard_name); /* borrowed */
+    PyObject *guard = PyDict_GetItemWithError(thread_dict, gl_module.str_guard); /* borrowed */
     return guard != NULL ? PyCapsule_GetPointer(guard, guard_name) : NULL;
 }
 
@@ -188,7 +189,7 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
         gl_thread_release(thread);
         return NULL;
     }
-    int error = PyDict_SetItemString(thread_dict, guard_name, guard);
+    int error = PyDict_SetItem(thread_dict, gl_module.str_guard, guard);
     Py_DECREF(guard); /* on error this retires the record */
     return error == 0 ? thread : NULL;
 }
@@ -203,7 +204,7 @@ gl_thread_find(PyThreadState *tstate)
         return NULL;
     }
     gl_thread *thread = record_in(thread_dict);
-    if (thread == NULL) {
+    if (thread == NULL && PyErr_Occurred() == NULL) {
         if (late_count >= late_threshold) {
             retire_late_records();
         }
@@ -257,9 +258,9 @@ gl_thread_drop_deferred(gl_thread *thread)
         gl_core *core = greenlet->pimpl;
         next = core->next_deferred;
         core->is_deferred = false;
-        if (core->was_finalized && gl_is_suspended(core) && !gl_is_abandoned(core) &&
-            /* The collector of another thread found it to be garbage: only garbage refers to it. */
-            !gl_kill(greenlet)) {
+        /* If the collector of another thread found it to be garbage, only garbage refers to it. */
+        bool is_garbage = core->was_finalized && gl_is_suspended(core) && !gl_is_abandoned(core);
+        if (is_garbage && !gl_kill(greenlet)) {
             gl_thread_defer(thread, greenlet);
         }
         Py_DECREF(greenlet);

@@ -161,7 +161,26 @@ probe_blocks(PyObject *module, PyObject *ignored)
     return PyLong_FromLong(blocks);
 }
 
+/* in_other_thread_state(function) -> function(), called by this thread in a thread state of its own
+ */
+static PyObject *
+probe_in_other_thread_state(PyObject *module, PyObject *function)
+{
+    (void)module;
+    PyThreadState *other = PyThreadState_New(PyInterpreterState_Get());
+    PyThreadState *own = PyThreadState_Swap(other);
+    PyObject *result = PyObject_CallNoArgs(function);
+    bool failed = result == NULL;
+    Py_XDECREF(result);
+    PyErr_Clear();
+    PyThreadState_Clear(other);
+    PyThreadState_Swap(own);
+    PyThreadState_Delete(other);
+    return PyBool_FromLong(!failed);
+}
+
 static PyMethodDef methods[] = {
+    {"in_other_thread_state", probe_in_other_thread_state, METH_O, NULL},
     {"install", probe_install, METH_NOARGS, NULL},
     {"arm", probe_arm, METH_VARARGS, NULL},
     {"disarm", probe_disarm, METH_NOARGS, NULL},
