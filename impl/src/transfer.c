@@ -440,9 +440,7 @@ start_on_scratch(void *argument)
     gl_move_in(thread);
     gl_core *core = thread->current->pimpl;
     core->lane->occupant = core;
-    void *never_resumed;
-    gl_context_start(&never_resumed, gl_lane_top(core->lane), run_greenlet, thread);
-    Py_UNREACHABLE();
+    gl_context_start_for_good(gl_lane_top(core->lane), run_greenlet, thread);
 }
 
 /* Starts a greenlet that has been prepared. Takes the reference to `target`. */
@@ -529,10 +527,7 @@ finish(gl_thread *thread, PyObject *result)
                     return target->pimpl->sp;
                 }
                 /* Its stack belongs where we still stand. */
-                void *never_resumed;
-                gl_context_start(&never_resumed, gl_scratch_top(thread), move_in_on_scratch,
-                                 thread);
-                Py_UNREACHABLE();
+                gl_context_start_for_good(gl_scratch_top(thread), move_in_on_scratch, thread);
             }
             Py_DECREF(target);
             PyErr_NoMemory();
@@ -550,9 +545,7 @@ finish(gl_thread *thread, PyObject *result)
                 begin(thread, tstate, target);
                 gl_lane *lane = target->pimpl->lane;
                 lane->occupant = target->pimpl;
-                void *never_resumed;
-                gl_context_start(&never_resumed, gl_lane_top(lane), run_greenlet, thread);
-                Py_UNREACHABLE();
+                gl_context_start_for_good(gl_lane_top(lane), run_greenlet, thread);
             }
             Py_DECREF(target);
         }

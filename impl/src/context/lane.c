@@ -29,6 +29,8 @@
  */
 #include "lane.h"
 
+#include "asan.h"
+
 #include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -288,6 +290,7 @@ unmap(gl_lane *lane)
 {
     char *start = lane->low - GL_LANE_GUARD;
     char *end = lane->tail_kept ? (char *)((uintptr_t)lane / PAGE * PAGE) : lane->end;
+    gl_asan_clear(lane->low, lane);
     if (munmap(start, (size_t)(end - start)) != 0) {
         /* Splitting a mapping in two can be one mapping too many. The memory then goes back and
          * the address space stays. */
@@ -387,6 +390,7 @@ void
 gl_lane_evict(const gl_lane *lane, const char *sp, gl_slice *slice)
 {
     slice->size = (size_t)((const char *)lane - sp);
+    gl_asan_clear(sp, lane);
     memcpy(slice->data, sp, slice->size);
 }
 

@@ -8,10 +8,10 @@ no greenlet, no lane, no reference, no memory, and what is done next works.
 For subprocesses only, in which the probe has been loaded with LD_PRELOAD.
 
 CPython does not survive all refusals itself, without any greenlet. It does those of the operations
-below. While memory is refused they make no functions (3.13.0 drops references that are not its own),
-set no context variables (up to 3.13 that crashes), sort nothing by a key (up to 3.12 that leaks)
-and call no function deep down that is not there to stay (3.12 leaks a reference to it). Messages of
-errors may be missing in 3.10.
+below. While memory is refused they make no functions (3.13.0 drops references not its own), set no
+context variables (up to 3.13 that crashes), sort nothing by a key (up to 3.12 that leaks), and call
+no function deep down that is not there to stay (3.12 leaks a reference to it). Messages of errors
+may be missing in 3.10.
 """
 
 from __future__ import annotations
@@ -863,7 +863,7 @@ def thread_switches(attempt: Attempt) -> None:
 
 @operation
 def another_thread_state(attempt: Attempt) -> None:
-    """A thread that changes thread states finds its record again, and does not make a second one."""
+    """A thread that changes thread states finds its record again, and makes no second one."""
     child = started()
 
     def find() -> None:
