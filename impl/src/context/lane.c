@@ -188,6 +188,8 @@ void
 gl_lane_pool_open(gl_lane_pool *pool, size_t limit)
 {
     *pool = (gl_lane_pool){.limit = limit, .shared_limit = GL_SHARED_LANES};
+    pool->idle = pool->few;
+    pool->idle_capacity = GL_FEW_IDLE;
     /* What there is at most; with 32 bits it is not much. */
     limit_to(pool, SIZE_MAX);
     limit_by(pool, RLIMIT_AS);
@@ -308,10 +310,14 @@ reserve_idle(gl_lane_pool *pool)
     if (pool->idle_count >= MAX_IDLE_LANES) {
         return false;
     }
-    size_t capacity = pool->idle_capacity > 0 ? pool->idle_capacity * 2 : 4 * WARM_LANES;
-    gl_lane **idle = realloc(pool->idle, capacity * sizeof *idle);
+    bool is_first = pool->idle == pool->few;
+    size_t capacity = is_first ? 4 * WARM_LANES : pool->idle_capacity * 2;
+    gl_lane **idle = realloc(is_first ? NULL : pool->idle, capacity * sizeof *idle);
     if (idle == NULL) {
         return false;
+    }
+    if (is_first) {
+        memcpy(idle, pool->few, sizeof pool->few);
     }
     pool->idle = idle;
     pool->idle_capacity = capacity;
@@ -335,9 +341,6 @@ gl_lane_unbind(gl_lane_pool *pool, gl_lane *lane)
     pool->own_count--;
     if (GL_UNLIKELY(!reserve_idle(pool))) {
         /* The caller may be running on this lane: another one goes in its place. */
-        if (pool->idle_count == 0) {
-            return; /* not even room for one pointer: leaked rather than failed */
-        }
         unmap(pool->idle[0]);
         pool->idle[0] = pool->idle[--pool->idle_count];
     }
@@ -406,7 +409,9 @@ gl_lane_pool_close(gl_lane_pool *pool)
     for (size_t i = 0; i < pool->idle_count; i++) {
         unmap(pool->idle[i]);
     }
-    free(pool->idle);
+    if (pool->idle != pool->few) {
+        free(pool->idle);
+    }
     for (unsigned i = 0; i < GL_SHARED_LANES; i++) {
         if (pool->shared[i] != NULL && pool->shared[i]->bound == 0) {
             unmap(pool->shared[i]);
