@@ -118,7 +118,10 @@ struct gl_thread {
     PyGreenlet *last_deferred;
 
     gl_lane_pool lanes;
-    char *scratch;         /* a small stack, made when lanes are first shared */
+    char *scratch; /* a small stack, made when lanes are first shared */
+#if defined(GL_VALGRIND)
+    unsigned valgrind; /* its number there */
+#endif
     gl_slice *spare_slice; /* for the next stack that is evicted, or NULL */
     size_t chunk_size;     /* of data stacks that are not in a lane's tail */
     size_t heap_size;      /* bytes of all such data stacks and slices */

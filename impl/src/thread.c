@@ -19,6 +19,8 @@
  */
 #include "greenlet.h"
 
+#include "context/valgrind.h"
+
 #include <stdlib.h>
 
 _Thread_local gl_thread *gl_thread_hint GL_TLS_MODEL;
@@ -80,8 +82,11 @@ retire(gl_thread *thread)
     Py_DECREF(main);
     Py_DECREF(current);
     gl_free_spare(thread);
-    PyMem_RawFree(thread->scratch);
-    thread->scratch = NULL;
+    if (thread->scratch != NULL) {
+        gl_valgrind_remove(thread->valgrind);
+        PyMem_RawFree(thread->scratch);
+        thread->scratch = NULL;
+    }
     free(thread->spare_slice);
     thread->spare_slice = NULL; /* heap_size is not asked for any more */
     if (gl_thread_hint == thread) {

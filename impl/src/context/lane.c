@@ -30,6 +30,7 @@
 #include "lane.h"
 
 #include "asan.h"
+#include "valgrind.h"
 
 #include <limits.h>
 #include <stdint.h>
@@ -155,6 +156,7 @@ make_lane(gl_lane_pool *pool)
     gl_lane *lane = (gl_lane *)(end - GL_LANE_TAIL + TOP_PAGE_STACK + colour * CACHE_LINE);
     lane->low = start + GL_LANE_GUARD;
     lane->end = end;
+    gl_valgrind_add(lane->valgrind, lane->low, lane);
     return lane;
 }
 
@@ -293,6 +295,7 @@ unmap(gl_lane *lane)
     char *start = lane->low - GL_LANE_GUARD;
     char *end = lane->tail_kept ? (char *)((uintptr_t)lane / PAGE * PAGE) : lane->end;
     gl_asan_clear(lane->low, lane);
+    gl_valgrind_remove(lane->valgrind);
     if (munmap(start, (size_t)(end - start)) != 0) {
         /* Splitting a mapping in two can be one mapping too many. The memory then goes back and
          * the address space stays. */
@@ -400,7 +403,9 @@ gl_lane_evict(const gl_lane *lane, const char *sp, gl_slice *slice)
 void
 gl_lane_restore(gl_lane *lane, const gl_slice *slice)
 {
-    memcpy((char *)gl_lane_top(lane) - slice->size, slice->data, slice->size);
+    char *sp = (char *)gl_lane_top(lane) - slice->size;
+    gl_valgrind_allow(sp, slice->size);
+    memcpy(sp, slice->data, slice->size);
 }
 
 void

@@ -67,6 +67,9 @@ typedef struct gl_lane {
     bool tail_used; /* has a tenant taken the tail? */
     bool trimmed;   /* while idle: nothing below the top of the stack is committed */
     bool tail_kept; /* must the tail stay when the rest goes back to the system? */
+#if defined(GL_VALGRIND)
+    unsigned valgrind; /* its number there */
+#endif
 } gl_lane;
 
 /* The stack of a tenant that is not the occupant of its lane. */

@@ -5,7 +5,8 @@ the operation makes is refused, then the second, and so on, until the operation 
 having been. ``extensions/faults_probe.c`` does the refusing. After each time nothing may be left:
 no greenlet, no lane, no reference, no memory, and what is done next works.
 
-For subprocesses only, in which the probe has been loaded with LD_PRELOAD.
+For subprocesses only, in which the probe has been loaded with LD_PRELOAD. As a script it does every
+operation once, and refuses nothing: for tools that watch memory.
 
 CPython does not survive all refusals itself, without any greenlet. It does those of the operations
 below. While memory is refused they make no functions (3.13.0 drops references not its own), set no
@@ -17,7 +18,9 @@ may be missing in 3.10.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import contextvars
+import functools
 import gc
 import importlib
 import os
@@ -97,6 +100,20 @@ class Attempt:
         """Has anything been refused?"""
         count: int = self.probe.count()
         return self._has_refused or count >= self.number > 0
+
+
+class Unhindered(Attempt):
+    """Refuses nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(None, 0, False)
+
+    def arm(self) -> None:
+        pass
+
+    def __call__(self, function: Callable[..., object], *args: Any) -> None:
+        with contextlib.suppress(Thrown):
+            function(*args)
 
 
 # ---- What must be true afterwards ----------------------------------------------------------------
@@ -626,7 +643,7 @@ def attributes(attempt: Attempt) -> None:
     def look() -> None:
         for each in new, child, dead, getcurrent():
             (each.parent, each.dead, bool(each), each.gr_context, each.gr_frame, repr(each))
-            each.own = ARGUMENT
+            each.__dict__["own"] = ARGUMENT
             each.__dict__.clear()
 
     attempt(look)
@@ -847,8 +864,13 @@ def in_thread(body: Callable[[], object]) -> None:
 @operation
 def thread_begins(attempt: Attempt) -> None:
     """The record of a thread is made by whatever comes first."""
+
+    def body(first: Callable[[], object]) -> None:
+        attempt(first)
+        exercise()
+
     for first in getcurrent, gettrace, greenlet, lanes.status, lambda: settrace(None):
-        in_thread(lambda first=first: (attempt(first), exercise()))  # type: ignore[misc]
+        in_thread(functools.partial(body, first))
 
 
 @operation
@@ -895,7 +917,7 @@ def thread_ends(attempt: Attempt) -> None:
 def thread_ends_with_garbage(attempt: Attempt) -> None:
     def body() -> None:
         kept = [started(ARGUMENT, run=wait) for _ in range(MANY)]
-        kept[0].own = kept
+        kept[0].__dict__["own"] = kept
         del kept
         attempt.arm()
 
@@ -963,3 +985,22 @@ def c_api_throw(attempt: Attempt) -> None:
 def c_api_in_new_thread(attempt: Attempt) -> None:
     api = c_api()
     in_thread(lambda: attempt(api.getcurrent))
+
+
+# ---- As a script ---------------------------------------------------------------------------------
+
+#: Those that call extensions, which have to be built first.
+NEED_EXTENSIONS = ("another_thread_state", "c_api_")
+
+
+def main() -> None:
+    """Do everything once."""
+    for name, function in operations.items():
+        if not name.startswith(NEED_EXTENSIONS):
+            function(Unhindered())
+            exercise()
+    print(f"{len(operations)} operations, {lanes.status()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,12 +5,13 @@ With ``--thorough`` with one lane, or two, as well, of which greenlets can stand
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import nomemory
 import pytest
-from greenlane import lanes
+from greenlane import greenlet, lanes
 from support import TESTS, compile_extension, run_script
 
 EXTENSION = TESTS / "extensions" / "faults_probe.c"
@@ -33,7 +34,7 @@ def run_with(probe: Path, code: str, *directories: str) -> None:
     """Run code in a process into which the probe has been loaded."""
     done = run_script(
         f"import sys\nsys.path += {[str(probe.parent), *directories]!r}\n{code}",
-        environment={"LD_PRELOAD": str(probe)},
+        environment={"LD_PRELOAD": f"{os.environ.get('LD_PRELOAD', '')} {probe}"},
     )
     assert done.stderr == ""
 
@@ -51,7 +52,7 @@ def refuse_what_is_known() -> None:
     refused = []
     for number in range(1, 20):
         attempt = nomemory.Attempt(faults_probe, number, True)
-        child = nomemory.greenlet(nomemory.echo)
+        child = greenlet(nomemory.echo)
         attempt(child.switch, 1, 2, 3)
         assert attempt.raised == (not child) == attempt.has_refused
         refused.append(attempt.has_refused)
