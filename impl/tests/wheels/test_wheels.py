@@ -1,0 +1,192 @@
+"""What is released, made and installed as a user would: source distribution and wheel.
+
+Both are made once, with the Python that pytest runs on, by ``python -m build``: the source
+distribution, and the wheel from that. auditwheel then finds the oldest C library that the wheel
+works with. meson-python makes the source distribution of the last commit, so what is not committed
+is not tested here. The results stay in reports/wheels.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+RESULTS = ROOT / "reports" / "wheels"
+EXTENSION = f"greenlane/_greenlet{sysconfig.get_config_var('EXT_SUFFIX')}"
+
+#: What a wheel may weigh, in bytes. It was 48,548 when this was written, greenlet's 623,779.
+LARGEST_WHEEL = 64_000
+
+#: Runs in an empty environment; prints what there is.
+LOOK = """
+import importlib.metadata, json
+import greenlane
+print(json.dumps({
+    "distributions": [d.metadata["Name"] for d in importlib.metadata.distributions()],
+    "value": greenlane.greenlet(lambda word: greenlane.getcurrent().parent.switch(word)).switch(42),
+    "file": greenlane.__file__,
+}))
+"""
+
+
+def run(*command: str | Path, environment: dict[str, str] | None = None) -> str:
+    """Run a command outside the working tree; return its output. Fails with all of it."""
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": "", **(environment or {})},
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory with what ``python -m build`` makes."""
+    directory = tmp_path_factory.mktemp("built")
+    run(sys.executable, "-m", "build", "--outdir", directory, ROOT)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def sdist(built: Path) -> Path:
+    (found,) = built.glob("*.tar.gz")
+    return found
+
+
+@pytest.fixture(scope="session")
+def wheel(built: Path) -> Path:
+    """The wheel that auditwheel makes of the built one, in reports/wheels."""
+    (found,) = built.glob("*.whl")
+    repaired = built / "repaired"
+    run(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", repaired, found)
+    (found,) = repaired.iterdir()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for old in RESULTS.glob(f"greenlane-*-{found.name.split('-')[2]}-*.whl"):
+        old.unlink()
+    return found.rename(RESULTS / found.name)
+
+
+@pytest.fixture(scope="session")
+def empty(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that holds the wheel and nothing else, not even pip."""
+    directory = tmp_path_factory.mktemp("empty")
+    run(sys.executable, "-m", "venv", "--without-pip", directory)
+    python = directory / "bin" / "python"
+    run(sys.executable, *("-m", "pip", "--python", python, "install", "--no-index", wheel))
+    return python
+
+
+# ---- The source distribution ---------------------------------------------------------------------
+
+
+def names_in(sdist: Path) -> set[str]:
+    """Return the files in the source distribution, without its outermost folder."""
+    with tarfile.open(sdist) as archive:
+        return {each.name.partition("/")[2] for each in archive.getmembers() if each.isfile()}
+
+
+def test_sdist_has_what_is_committed_of_greenlane_and_nothing_else(sdist: Path) -> None:
+    """The two other packages of the repository, and what only its CI needs, are left out."""
+    listed = run("git", "-C", ROOT, "ls-tree", "-r", "--name-only", "HEAD").splitlines()
+    own = {"LICENSE", "README.md", "meson.build", "meson.options", "pyproject.toml"}
+    expected = {
+        name
+        for name in listed
+        if name in own
+        or (name.startswith(("docs/", "impl/")) and not name.startswith("impl/everywhere/"))
+    }
+    assert own < expected
+    assert names_in(sdist) == expected | {"PKG-INFO"}
+
+
+def test_sdist_installs_without_git(sdist: Path, tmp_path: Path) -> None:
+    """Nor does the working tree matter: pip unpacks it elsewhere."""
+    stub = tmp_path / "bin" / "git"
+    stub.parent.mkdir()
+    stub.write_text(f"#!/bin/sh\necho $@ >> {tmp_path}/called\nexit 1\n")
+    stub.chmod(0o755)
+    environment = {"PATH": f"{stub.parent}{os.pathsep}{os.environ['PATH']}"}
+    target = tmp_path / "target"
+    # What builds it is in this environment already; test_wheels fetched it, as pip does.
+    install = ["-m", "pip", "install", "--no-build-isolation", "--no-deps", "--target", target]
+    run(sys.executable, *install, sdist, environment=environment)
+    assert (target / EXTENSION).is_file()
+    shown = run(sys.executable, "-c", LOOK, environment={"PYTHONPATH": str(target)})
+    assert json.loads(shown)["file"] == str(target / "greenlane" / "__init__.py")
+    assert not (tmp_path / "called").exists(), (tmp_path / "called").read_text()
+
+
+# ---- The wheel -----------------------------------------------------------------------------------
+
+
+def test_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if not name.endswith("/")}
+    (information,) = {name.partition("/")[0] for name in names if ".dist-info/" in name}
+    package = ROOT / "impl" / "python"
+    expected = {
+        str(path.relative_to(package))
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    expected |= {EXTENSION, "greenlane/include/greenlane/greenlet.h"}
+    expected |= {f"{information}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "LICENSE")}
+    assert names == expected
+
+
+def test_wheel_is_small(wheel: Path) -> None:
+    """Without debug information. Names of functions stay, for gdb and perf."""
+    assert wheel.stat().st_size < LARGEST_WHEEL
+    with zipfile.ZipFile(wheel) as archive:
+        extension = archive.extract(EXTENSION, wheel.parent / "unpacked")
+    sections = run("readelf", "--sections", "--wide", extension)
+    assert " .symtab " in sections
+    assert " .debug_" not in sections
+
+
+def test_wheel_works_with_old_c_libraries(wheel: Path) -> None:
+    """manylinux2014, which is as old as pip's users are: nothing newer than glibc 2.17 is used."""
+    assert re.search(r"-manylinux_2_(5|12|17)_\w+(\.manylinux\w+)?\.whl$", wheel.name), wheel.name
+    shown = run(sys.executable, "-m", "auditwheel", "show", wheel)
+    (RESULTS / f"{wheel.name.split('-')[2]}.txt").write_text(shown)
+    assert "manylinux_2_17" in shown or "manylinux_2_12" in shown or "manylinux_2_5" in shown
+
+
+def test_works_in_an_empty_environment(empty: Path) -> None:
+    shown = json.loads(run(empty, "-c", LOOK))
+    assert shown["distributions"] == ["greenlane"]
+    assert shown["value"] == 42
+    assert Path(shown["file"]).is_relative_to(empty.parent.parent)
+
+
+def test_command_works_in_an_empty_environment(empty: Path, tmp_path: Path) -> None:
+    assert "works!" in run(empty, "-m", "greenlane")
+    assert re.search(r"^greenlane +0", run(empty, "-m", "greenlane", "doctor"), re.M)
+    program = tmp_path / "program.py"
+    program.write_text("import greenlet, sys\nprint(greenlet.__file__, sys.argv[1:])\n")
+    shown = run(empty, "-m", "greenlane", program, "argument")
+    assert re.search(r"greenlane/stand_in/greenlet/__init__\.py \['argument'\]$", shown, re.M)
+
+
+def test_first_example_of_the_readme(empty: Path) -> None:
+    """What stands first in the README prints what it says there, in the wheel, too."""
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert code is not None
+    said = code.group(1).rpartition("# ")[2].strip().split(" / ")
+    assert len(said) == 4
+    assert run(empty, "-c", code.group(1)).splitlines() == said
