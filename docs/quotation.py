@@ -5,8 +5,9 @@
 
 shows the function with that name and the comment right above it. What a name may belong to: a
 function or a struct in C, a macro (``.macro``) or a function (``GL_FUNCTION``) in assembly. Where a
-file has several of one name, the option ``:behind:`` is a text that only the one meant follows.
-A name that is not found is an error in the build.
+file has several of one name, the option ``:behind:`` is a text that only the one meant follows;
+lines that hold the text of ``:without:`` are left out. A name that is not found is an error in the
+build.
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ class Quote(SphinxDirective):
     """See above."""
 
     required_arguments = 2
-    option_spec = {"behind": directives.unchanged_required}  # noqa: RUF012 - as in docutils
+    option_spec = {  # noqa: RUF012 - as in docutils
+        "behind": directives.unchanged_required,
+        "without": directives.unchanged_required,
+    }
 
     def run(self) -> list[nodes.Node]:
         """Make the block of code, with the file's name as its caption."""
@@ -70,6 +74,9 @@ class Quote(SphinxDirective):
             code = find(text, name)
         except LookupError as error:
             raise self.error(f"{file}: {error}") from None
+        if "without" in self.options:
+            kept = [line for line in code.splitlines() if self.options["without"] not in line]
+            code = "\n".join(kept)
         block = nodes.literal_block(code, code, language="gas" if path.suffix == ".S" else "c")
         self.set_source_info(block)
         return [container_wrapper(self, block, file)]

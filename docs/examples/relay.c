@@ -34,8 +34,8 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, .m_name = "relay", .m_size = -1, .m_methods = methods};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "relay", .m_size = -1,
+                                        .m_methods = methods};
 
 PyMODINIT_FUNC
 PyInit_relay(void)

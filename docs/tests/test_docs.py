@@ -1,4 +1,4 @@
-"""What the pages say is so: programs and commands are run, names and drawings compared with the code.
+"""What the pages say is so: programs and commands are run, names and drawings compared with code.
 
 Run by `tox run -e docs`: greenlane, Sphinx and gevent are needed here.
 """
@@ -106,7 +106,9 @@ def test_what_is_not_run() -> None:
     blocks = [
         block
         for page in PAGES
-        for block in re.findall(r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+        for block in re.findall(
+            r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S
+        )
     ]
     assert set(blocks) == {"pip install .\n"}
 
@@ -173,12 +175,13 @@ def test_functions_of_the_c_api(tmp_path: Path) -> None:
         re.findall(r"\w+", page)
     )
     checks = [
-        f"_Static_assert(__builtin_types_compatible_p(__typeof__({name}), {kind}{types}), {name!r});"
+        f"_Static_assert(__builtin_types_compatible_p(__typeof__({name}), {kind}{types}), "
+        f'"{name}");'
         for kind, name, types in table
         if name != "PyGreenlet_Check"
     ]
     source = tmp_path / "types.c"
-    text = "#include <greenlet.h>\n" + "\n".join(checks).replace("'", '"') + "\nint i;\n"
+    text = "#include <greenlet.h>\n" + "\n".join(checks) + "\nint unused;\n"
     source.write_text(text, encoding="utf-8")
     include = sysconfig.get_path("include")
     flags = ["-fsyntax-only", f"-I{HEADER.parent}", f"-I{include}"]
