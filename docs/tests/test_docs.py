@@ -35,7 +35,10 @@ PROGRAMS = examples.read(DOCS)
 
 
 class Command(NamedTuple):
-    """A line after ``$`` in a block of console, and what it shall print: ``...`` is anything."""
+    """What stands after ``$`` in a block of console, and what it shall print.
+
+    A command may go on after ``>``. In the output, ``...`` is anything.
+    """
 
     page: str
     line: int
@@ -48,9 +51,9 @@ def read_commands(page: Path) -> list[Command]:
     found = []
     for block in re.finditer(r"^```console\n(.*?)^```$", text, re.M | re.S):
         assert block[1].startswith("$ "), f"{page.name}: a block that begins without a command"
-        for part in re.finditer(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block[1], re.M):
+        for part in re.finditer(r"^\$ ((?:.*\\\n> )*.*)\n((?:(?!\$ ).*\n)*)", block[1], re.M):
             line = text.count("\n", 0, block.start(1) + part.start()) + 1
-            found.append(Command(page.stem, line, part[1], part[2]))
+            found.append(Command(page.stem, line, part[1].replace("\n> ", "\n"), part[2]))
     return found
 
 
