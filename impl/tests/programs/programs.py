@@ -83,23 +83,15 @@ class Program:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-#: With the program's configuration, and none that lies above it.
-PYTEST = (
-    "-m",
-    "pytest",
-    "-c",
-    "pyproject.toml",
-    "-q",
-    "-p",
-    "pytest_outcomes",
-    "-p",
-    "no:cacheprovider",
-)
+PYTEST = ("-m", "pytest", "-q", "-p", "pytest_outcomes", "-p", "no:cacheprovider")
 
 
-def pytest_units(directory: Path, files: Iterable[str], *options: str) -> list[Unit]:
-    """Return a unit for each file of tests."""
-    return [Unit(file, (*PYTEST, *options, file), directory) for file in sorted(files)]
+def pytest_units(
+    directory: Path, files: Iterable[str], *options: str, configuration: str = "pyproject.toml"
+) -> list[Unit]:
+    """Return a unit for each file of tests, with this configuration and none that lies above it."""
+    pytest = (*PYTEST, "-c", configuration, "--rootdir", str(directory), *options)
+    return [Unit(file, (*pytest, file), directory) for file in sorted(files)]
 
 
 def files(directory: Path, *patterns: str) -> list[str]:
@@ -156,6 +148,17 @@ def greenletio_units(directory: Path, quick: bool) -> list[Unit]:
     return pytest_units(directory, found, "-p", "no:logging", "-p", "no:asyncio")
 
 
+def playwright_units(_directory: Path, quick: bool) -> list[Unit]:
+    """Tests that are written here, with the browser that CHROMIUM names; all are quick."""
+    if not os.environ.get("CHROMIUM"):
+        raise CannotRunError(
+            "no browser: .ci/fetch-chromium .chromium, then CHROMIUM=$PWD/.chromium/bin/chromium"
+        )
+    del quick
+    directory = HERE / "playwright"
+    return pytest_units(directory, files(directory, "test_*.py"), configuration=os.devnull)
+
+
 PROGRAMS = {
     program.name: program
     for program in (
@@ -174,6 +177,12 @@ PROGRAMS = {
             environment={"PYTHONNOUSERSITE": "1"},
         ),
         Program("greenletio", greenletio_units, "the tests of its source distribution"),
+        Program(
+            "playwright",
+            playwright_units,
+            "its sync API in Chromium, by tests written here: PyPI has none of its own",
+            needs_sdist=False,
+        ),
     )
 }
 
@@ -402,12 +411,13 @@ HEAD = """\
 # Programs and tools that run on greenlane
 
 This page is generated: `tox -e programs-report` writes it from what the environments
-`programs-gevent`, `programs-eventlet`, `programs-sqlalchemy`, `programs-greenletio` and `tools`
-have found. Do not edit it.
+`programs-gevent`, `programs-eventlet`, `programs-sqlalchemy`, `programs-greenletio`,
+`programs-playwright` and `tools` have found. Do not edit it.
 
 ## Programs
 
-The programs are PyPI's wheels, their tests are their own, and neither is changed. Each file of
+The programs are PyPI's wheels, their tests are their own unless the table says something else, and
+neither is changed. Each file of
 tests runs on greenlet, and then under `python -m greenlane`. Where a test fails on either side,
 three more runs of its file on both decide, with nothing beside them; ten, if it then looks worse
 on greenlane. *Unsteady* tests pass in some of these runs and fail in others, on both or on greenlet
