@@ -454,7 +454,8 @@ def program_lines(result: dict[str, Any]) -> tuple[str, list[str]]:
             lists.append(f"- {where} ({theirs} on greenlet, {ours} on greenlane):")
             lists += [f"  - `{name}`" for name in names]
     cells = " | ".join(str(counts[each]) for each in COLUMNS)
-    row = f"| {result['program']} {result['version']} | {result['what']} | {cells} |"
+    name = f"{result['program']} {result['version']}"
+    row = f"| {name} | {result['python']} | {result['what']} | {cells} |"
     return row, lists
 
 
@@ -470,25 +471,26 @@ def tool_lines(results: Path) -> list[str]:
 
 def report(results: Path, output: Path) -> int:
     """Write the page, from all results. Raises CannotRunError where one is missing."""
-    missing = [
-        f"{name.removesuffix('.json')}"
-        for name in [*(f"{program}.json" for program in PROGRAMS), "tools.json"]
-        if not (results / name).exists()
-    ]
+    whole = {name: sorted(results.glob(f"{name}-py3[0-9]*.json")) for name in PROGRAMS}
+    missing = [f"programs-{name}" for name, paths in whole.items() if not paths]
+    if not (results / "tools.json").exists():
+        missing.append("tools")
     if missing:
-        environments = ",".join(each if each == "tools" else f"programs-{each}" for each in missing)
-        raise CannotRunError(f"no results in {results}: run `tox -e {environments}` first")
-    found = [json.loads((results / f"{name}.json").read_text()) for name in PROGRAMS]
+        raise CannotRunError(f"no results in {results}: run `tox -e {','.join(missing)}` first")
+    found = [json.loads(path.read_text()) for paths in whole.values() for path in paths]
     lines = [HEAD]
-    lines += [f"| program | tests | {' | '.join(COLUMNS)} |", "|---|---|" + "---:|" * len(COLUMNS)]
+    lines += [f"| program | CPython | tests | {' | '.join(COLUMNS)} |"]
+    lines += ["|---|---|---|" + "---:|" * len(COLUMNS)]
     details: list[str] = []
     for result in found:
         row, lists = program_lines(result)
         lines.append(row)
         if lists:
-            details += ["", f"### {result['program']}: what does not pass on both", "", *lists]
-    versions = ", ".join(f"{side} {release}" for side, release in found[0]["sides"].items())
-    lines += ["", f"CPython {found[0]['python']}, {versions}.", *details, "", *tool_lines(results)]
+            name = f"{result['program']} on {result['python']}"
+            details += ["", f"### {name}: what does not pass on both", "", *lists]
+    sides = {f"{side} {each['sides'][side]}" for each in found for side in SIDES}
+    lines += ["", f"With {', '.join(sorted(sides, reverse=True))}."]
+    lines += [*details, "", *tool_lines(results)]
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("\n".join(lines) + "\n")
     print(output)
@@ -498,12 +500,17 @@ def report(results: Path, output: Path) -> int:
 # ---- The command line ----------------------------------------------------------------------------
 
 
+def results_file(name: str) -> Path:
+    """Return the file of results of this CPython."""
+    return RESULTS / f"{name}-py{sys.version_info.major}{sys.version_info.minor}.json"
+
+
 def run(program: Program, quick: bool, words: list[str]) -> int:
     """Run a program's tests, keep the results, and return the exit code."""
     result = run_program(program, quick, words)
     runs: Runs = result["runs"]
     part = "-quick" if quick else "-part" if words else ""
-    (RESULTS / f"{program.name}{part}.json").write_text(json.dumps(result, indent=1) + "\n")
+    results_file(program.name + part).write_text(json.dumps(result, indent=1) + "\n")
     for (theirs, ours), names in sorted(compare(runs).items()):
         print(f"{len(names):6} {theirs} on greenlet, {ours} on greenlane")
     worse = regressions(runs)

@@ -244,7 +244,8 @@ def test_switch_sends_what_is_no_tuple(capi_probe: str) -> None:
     api = load("capi_probe", capi_probe)
     marker = [1]
     before = sys.getrefcount(marker)
-    partner = greenlet(lambda first: (first, getcurrent().parent.switch()))
+    back = getcurrent()
+    partner = greenlet(lambda first: (first, back.switch()))
     api.switch(partner, marker, None)
     first, second = api.switch(partner, marker, None)
     assert first is second is marker
