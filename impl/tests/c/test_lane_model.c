@@ -100,19 +100,19 @@ model_realloc(void *block, size_t size)
 #define madvise model_madvise
 #define malloc model_malloc
 #define realloc model_realloc
-#include "../../src/context/lane.c"
+#include "../../src/context/lane.c" /* NOLINT(bugprone-suspicious-include) */
 
 /* ---- The model ------------------------------------------------------------------------------- */
 
 enum { MOST_TENANTS = 300, LARGEST_STACK = 20000, MOST_TAILS = 40 };
 
 typedef struct {
-    gl_lane *lane;  /* NULL: no such tenant */
-    bool is_closed; /* has its pool been closed? */
-    bool is_own;
-    bool has_tail;
+    gl_lane *lane;   /* NULL: no such tenant */
     size_t stack;    /* bytes that it uses */
     gl_slice *slice; /* if it is not the occupant */
+    bool is_closed;  /* has its pool been closed? */
+    bool is_own;
+    bool has_tail;
     unsigned char tag;
 } tenant;
 

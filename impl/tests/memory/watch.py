@@ -1,7 +1,7 @@
 """Run a command under a tool that watches memory.
 
-    python impl/tests/memory/run.py asan COMMAND...
-    python impl/tests/memory/run.py valgrind COMMAND...
+    python impl/tests/memory/watch.py asan COMMAND...
+    python impl/tests/memory/watch.py valgrind COMMAND...
 
 ``asan``: greenlane must have been built with ``-Db_sanitize=address,undefined``. Not watched:
 CPython itself, and what its allocator pools, which is why it gets none; frames of greenlets whose
@@ -37,7 +37,7 @@ VALGRIND = ["valgrind", "--quiet", "--trace-children=yes", "--error-exitcode=99"
 
 
 def fail(message: str) -> int:
-    print(f"run.py: {message}", file=sys.stderr)
+    print(f"watch.py: {message}", file=sys.stderr)
     return 2
 
 
