@@ -5,13 +5,14 @@
  *   transfer.c  switch, throw, start, death: all changes of control
  *   residence.c whose stack is on which lane
  *   trace.c     the tracer that settrace() installs
+ *   record.c    what happened to greenlets, for `python -m greenlane trace`
  *   thread.c    what is kept per thread
  *   capi.c      the functions behind the capsule
  *
  * Everything here is protected by the GIL. State that changes lies in a greenlet (gl_core) or
- * belongs to one thread (gl_thread); `gl_module` is written at import only. A build without the GIL
- * would have to guard gl_thread.deferred, which other threads append to, and the fields of gl_core
- * that attributes read from other threads.
+ * belongs to one thread (gl_thread); `gl_module` is written at import only, and there is one
+ * recorder. A build without the GIL would have to guard gl_thread.deferred, which other threads
+ * append to, the fields of gl_core that attributes read from other threads, and the recorder.
  */
 #ifndef GREENLANE_GREENLET_H
 #define GREENLANE_GREENLET_H
@@ -91,6 +92,8 @@ struct gl_core {
     PyObject *run;             /* owned; what to call, or what is being called */
     gl_pybase base;            /* what the interpreter points to during the run */
     gl_call call;              /* during the run */
+    uint32_t serial;           /* for the recorder; 0: none yet */
+    bool was_introduced;       /* to the recorder */
 };
 
 /* What is kept per thread: to be exact, per Python thread state. Counted, not a Python object,
@@ -100,7 +103,7 @@ struct gl_thread {
     uint64_t id;           /* of the thread state, never used twice; 0 once it has exited */
     PyGreenlet *current;   /* owned */
     PyGreenlet *main;      /* owned; NULL once the thread has exited */
-    PyObject *tracer;      /* owned; NULL: none */
+    PyObject *tracer;      /* owned; NULL: none; None: none, but the recorder (record.c) */
 
     /* The parcel of the switch in progress: written by the greenlet that leaves, taken by the one
      * that arrives before it does anything else. */
@@ -190,6 +193,29 @@ size_t gl_suspended_size(const gl_core *core);
  * exception, and returns it; or returns NULL with the tracer's exception. */
 PyObject *gl_trace(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, PyObject *value);
 PyObject *gl_settrace(gl_thread *thread, PyObject *tracer);
+
+/* record.c. Most of these do nothing unless something is recorded, and run no Python code. */
+/* Makes the transfers of a thread known to the recorder: after anything that took away its tracer.
+ */
+void gl_record_watch(gl_thread *thread);
+/* A thread has been enrolled, which is the birth of its main greenlet. */
+void gl_record_thread(gl_thread *thread);
+void gl_record_birth(PyGreenlet *greenlet, PyGreenlet *parent);
+/* It has got the parent that it has now. */
+void gl_record_adoption(PyGreenlet *greenlet);
+/* It ended without running: it had not started, or can't be run any more. */
+void gl_record_end(const gl_core *core);
+/* gl_trace() calls it in the target, with no exception pending. Tells whether there is a tracer of
+ * the program's to call. May run Python code. */
+bool gl_record_transfer(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, bool is_throw);
+/* The number by which a greenlet is known to the recorder; 0 if it is not. */
+uint32_t gl_record_serial(PyGreenlet *greenlet);
+/* Begins, or begins anew, to keep the last `capacity` records. `callback` is called as
+ * callback(serial, greenlet, run, argument, parent's serial) for each greenlet once. -1 with
+ * MemoryError. */
+int gl_record_start(size_t capacity, PyObject *callback);
+/* (records, places, how many records were dropped); or NULL with an exception. */
+PyObject *gl_record_stop(void);
 
 /* thread.c */
 /* The record that this operating-system thread used last, or NULL: a hint, see thread.c. */

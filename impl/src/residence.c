@@ -329,6 +329,7 @@ gl_abandon(PyGreenlet *greenlet)
     const gl_operands operands = operands_of(&suspension, &moved);
     gl_slice *slice = core->slice;
     core->status = GL_DEAD;
+    gl_record_end(core);
     core->slice = NULL;
     /* While the interpreter finalizes, what would run has nothing to run on any more. */
     bool stack_is_free =

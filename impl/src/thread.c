@@ -70,6 +70,7 @@ retire(gl_thread *thread)
     PyGreenlet *current = thread->current;
     thread->main = thread->current = NULL;
     main->pimpl->status = GL_DEAD;
+    gl_record_end(main->pimpl);
     main_greenlet_count--;
     /* What is abandoned from now on gives its lane back to the system, not to the pool. */
     gl_lane_pool_close(&thread->lanes);
@@ -191,7 +192,11 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
     }
     int error = PyDict_SetItemString(thread_dict, guard_name, guard);
     Py_DECREF(guard); /* on error this retires the record */
-    return error == 0 ? thread : NULL;
+    if (error < 0) {
+        return NULL;
+    }
+    gl_record_thread(thread);
+    return thread;
 }
 
 gl_thread *

@@ -4,6 +4,8 @@ A drop-in for the package ``greenlet``: the same names, the same behaviour. Prog
 ``greenlet`` use greenlane under ``python -m greenlane app.py``, or after `install()`.
 """
 
+import os
+
 from greenlane._greenlet import (
     _C_API,
     GreenletExit,
@@ -41,6 +43,11 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+if "GREENLANE_TRACE" in os.environ:  # `python -m greenlane trace` started this program
+    from greenlane import recording
+
+    recording.begin()
 
 
 def doctor() -> "Diagnosis":
