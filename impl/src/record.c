@@ -288,6 +288,9 @@ gl_record_start(size_t capacity, PyObject *callback)
     recorder.dropped = 0;
     recorder.is_on = recorder.was_on = true;
     gl_record_watch(thread);
+    if (thread->main->pimpl->serial == 0) {
+        gl_record_birth(thread->main, NULL);
+    }
     Py_XSETREF(recorder.introduce, Py_NewRef(callback));
     return 0;
 }

@@ -147,6 +147,7 @@ class Recorder:
         if self.is_over:
             return
         self.is_over = True
+        end = time.monotonic_ns()
         survivors = [each for each in gc.get_objects() if issubclass(type(each), greenlet)]
         for each in survivors:
             _greenlet._serial(each)  # those that nothing has happened to get one now
@@ -158,7 +159,7 @@ class Recorder:
             pid=os.getpid(),
             python=sys.version.split()[0],
             start=self.start_time,
-            end=time.monotonic_ns(),
+            end=end,
             limit=self.options.limit,
             dropped=dropped,
             lives=self.lives,
@@ -221,6 +222,8 @@ def name(each: greenlet, run: object, argument: object) -> str:
                 break
         else:
             return type(each).__qualname__
+    if attribute(run, "__name__") == "_handle_and_close_when_done":
+        run = next(iter(attribute(each, "args") or ()), run)  # gevent's servers: the handler
     while isinstance(run, functools.partial):
         run = run.func
     if run is None:
