@@ -108,6 +108,10 @@ class Recorder:
         """Record from now on, until the program ends."""
         self.start_time = time.monotonic_ns()
         _greenlet._start_recording(self.options.limit, self.introduce)
+        main = greenlet.getcurrent()
+        while main.parent is not None:
+            main = main.parent
+        self.introduce(_greenlet._serial(main), main, None, None, 0)
         atexit.register(self.finish)
         os.register_at_fork(after_in_child=self.start_child)
         if threading.current_thread() is threading.main_thread():

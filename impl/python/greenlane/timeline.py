@@ -62,7 +62,7 @@ class Life:
     @property
     def label(self) -> str:
         """The name by which greenlets can be told apart."""
-        where = f" of {self.thread}" if self.name == "main" and self.parent == 0 else ""
+        where = f" of {self.thread or 'a thread'}" if self.name == "main" and self.parent == 0 else ""
         return f"{self.name}{where} #{self.serial}"
 
 
