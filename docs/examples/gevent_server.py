@@ -12,7 +12,7 @@ from gevent.server import StreamServer
 from gevent.socket import create_connection
 
 
-def serve(connection, address):
+def serve(connection, _address):
     """Answer each line with the same in capitals."""
     with connection.makefile("rwb") as stream:
         for line in stream:

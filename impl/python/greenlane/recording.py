@@ -50,9 +50,9 @@ MOST_FRAMES = 20
 LETHAL = (signal.SIGTERM, signal.SIGHUP)
 
 # A subclass may have attributes of these names that mean something else: gevent's does.
-_is_dead = greenlet.dead.__get__  # type: ignore[attr-defined]
+_is_dead = greenlet.__dict__["dead"].__get__
 _is_active = greenlet.__bool__
-_frame_of = greenlet.gr_frame.__get__  # type: ignore[attr-defined]
+_frame_of = greenlet.__dict__["gr_frame"].__get__
 _parent_of = greenlet.__dict__["parent"].__get__
 
 

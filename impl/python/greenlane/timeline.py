@@ -62,7 +62,9 @@ class Life:
     @property
     def label(self) -> str:
         """The name by which greenlets can be told apart."""
-        where = f" of {self.thread or 'a thread'}" if self.name == "main" and self.parent == 0 else ""
+        where = (
+            f" of {self.thread or 'a thread'}" if self.name == "main" and self.parent == 0 else ""
+        )
         return f"{self.name}{where} #{self.serial}"
 
 
@@ -150,9 +152,7 @@ class Trace:
             f"{', '.join(files)}"
         )
         if self.dropped:
-            said += (
-                f"; the first {self.dropped} events are missing, since --limit is {self.limit}"
-            )
+            said += f"; the first {self.dropped} events are missing, since --limit is {self.limit}"
         return said
 
 
@@ -314,7 +314,7 @@ def page(trace: Trace) -> str:
         "event": [record[4] for record in trace.records],
     }
     template = Path(__file__).with_name(TEMPLATE).read_text(encoding="utf-8")
-    # In a script element nothing is markup but the end of it, and what could be taken for a comment.
+    # In a script element nothing is markup but the end of it and what looks like a comment.
     embedded = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     title = html.escape(os.path.basename(trace.command) or "program")  # noqa: PTH119 - no path
     head, data_mark, tail = template.partition("@DATA@")

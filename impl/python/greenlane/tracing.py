@@ -47,6 +47,9 @@ written, which is found out before the program runs.
 """
 
 
+LONG = ("--output", "--html", "--limit")
+
+
 class Request(NamedTuple):
     """A program to be recorded."""
 
@@ -55,9 +58,9 @@ class Request(NamedTuple):
     program: list[str]
 
     def prepare(self) -> dict[str, str]:
-        """Make the files, which say that nothing was recorded yet; return what to add to the environment.
+        """Make the files, which say that nothing was recorded yet.
 
-        Raises OSError if one cannot be written.
+        Returns what to add to the environment. Raises OSError if a file cannot be written.
         """
         found = self.options
         options = recording.Options(json=found.output, html=found.html, limit=found.limit)
@@ -76,9 +79,7 @@ def take_options(arguments: list[str]) -> tuple[list[str], list[str]]:
         elif first == "--html":
             # What follows is its file if it looks like one; else that is named after the other.
             count = 2 if rest[1:2] and rest[1].endswith((".html", ".htm")) else 1
-        elif first.startswith(("--output=", "--limit=", "--html=")) or first in ("-h", "--help"):
-            count = 1
-        elif first.startswith("-o"):
+        elif first in ("-h", "--help") or first.startswith(("-o", *(f"{o}=" for o in LONG))):
             count = 1
         else:
             break
@@ -124,7 +125,7 @@ def parse(arguments: list[str]) -> Request:
         "-o",
         "--output",
         metavar="FILE",
-        help=f"write Trace Event JSON there (if neither this nor --html is given: {DEFAULT_OUTPUT})",
+        help=f"write Trace Event JSON there (without this and --html: {DEFAULT_OUTPUT})",
     )
     parser.add_argument(
         "--html",

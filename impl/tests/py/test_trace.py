@@ -1,7 +1,8 @@
-"""`python -m greenlane trace`: what is recorded, and that it is written however the program ends."""
+"""`python -m greenlane trace`: what is recorded, and that it is written whatever ends it."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -102,7 +103,7 @@ def validate(trace: dict[str, Any]) -> None:
     assert flows["s"].keys() == flows["f"].keys()
     for slices in tracks.values():
         slices.sort()
-        for (_, end), (start, _) in zip(slices, slices[1:], strict=False):
+        for (_, end), (start, _) in itertools.pairwise(slices):
             assert start >= end - 0.0005, "slices of one track do not overlap"
     for number, start in flows["s"].items():
         end = flows["f"][number]
@@ -246,7 +247,8 @@ def test_parents(trace: Trace) -> None:
     assert [traced.names[each["tid"]] for each in adopted] == ["<lambda> #3", "<lambda> #4"]
     assert [each["args"]["parent"] for each in adopted] == ["<lambda> #2", "<lambda> #3"]
     # Lanes are in the order of the tree.
-    order = {each["tid"]: each["args"]["sort_index"] for each in traced.named("M", "thread_sort_index")}  # fmt: skip
+    indices = traced.named("M", "thread_sort_index")
+    order = {each["tid"]: each["args"]["sort_index"] for each in indices}
     assert sorted(order, key=lambda tid: order[tid]) == [1, 2, 3, 4]
 
 

@@ -1,4 +1,4 @@
-"""The page of `python -m greenlane trace` in a browser, of a small program, a server and a large one.
+"""The page of `python -m greenlane trace` in a browser: of small programs, a server, a large one.
 
 Chromium is the program that the environment variable CHROMIUM names, or one on PATH;
 `.ci/fetch-chromium DIR` gets one as DIR/bin/chromium. Without it these tests are skipped, but where
@@ -7,6 +7,7 @@ CI is set they fail.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -211,7 +212,7 @@ def test_page_fits_and_can_be_read(
         assert seen["lanes"] > 1
         assert seen["bars"] > 0
         assert seen["arrows"] > 0
-        for colour in ("s0", "switch", "ink"):
+        for colour in ("s0", "switch", "soft"):
             assert page.evaluate(PIXELS, colour) > 10, colour
 
 
@@ -223,7 +224,7 @@ def test_seeds_example(browser: Browser, pages: dict[str, Path], width: int) -> 
         assert page.evaluate("timeline.data.greenlets.map(g => g.label)") == [
             *("main of MainThread #1", "func1 #2", "func2 #3")
         ]
-        assert "5\nswitches" in page.inner_text("#facts")
+        assert "switches\n5" in page.inner_text("#facts")
         tree = page.inner_text("#tree")
         assert "func1 #2 suspended func1, seed.py:8" in " ".join(tree.split())
         assert page.locator("#tree > ul > li > ul > li").count() == 2, "children of the main one"
@@ -304,7 +305,9 @@ def test_zoom_and_pan(browser: Browser, pages: dict[str, Path]) -> None:
         page.locator("#in").click(click_count=3)
         before = view(page)
         page.locator("#on").click()
-        times = page.evaluate("timeline.data.time.reduce((all, t) => [...all, t + all.at(-1)], [0])")
+        times = page.evaluate(
+            "timeline.data.time.reduce((all, t) => [...all, t + all.at(-1)], [0])"
+        )
         middle = sum(view(page)) / 2
         assert min(abs(time - middle) for time in times) < 1
         assert view(page) != before
