@@ -49,7 +49,7 @@ typedef struct {
     int offset;
 } gl_place;
 
-static struct {
+typedef struct {
     bool is_on;
     bool was_on; /* ever: threads may still have None as their tracer */
     gl_record *ring;
@@ -64,7 +64,9 @@ static struct {
     size_t bucket_count; /* a power of two, more than twice place_count */
     gl_place *places;
     size_t place_count;
-} recorder;
+} gl_recorder;
+
+static gl_recorder recorder;
 
 /* ---- Records --------------------------------------------------------------------------------- */
 
