@@ -4,8 +4,7 @@ A drop-in for the package ``greenlet``: the same names, the same behaviour. Prog
 ``greenlet`` use greenlane under ``python -m greenlane app.py``, or after `install()`.
 """
 
-import os
-
+from greenlane import installation
 from greenlane._greenlet import (
     _C_API,
     GreenletExit,
@@ -44,10 +43,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-if "GREENLANE_TRACE" in os.environ:  # `python -m greenlane trace` started this program
-    from greenlane import recording
-
-    recording.begin()
+installation.begin_recording()
 
 
 def doctor() -> "Diagnosis":
