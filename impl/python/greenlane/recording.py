@@ -87,9 +87,9 @@ class Options:
 
 def begin() -> None:
     """Record this process if VARIABLE says so, which is removed: children are not recorded."""
-    value = json.loads(os.environ[VARIABLE])
+    value = json.loads(os.environ["GREENLANE_TRACE"])
     if value.pop("pid") == os.getpid():  # it is not for the child of a program that is
-        del os.environ[VARIABLE]
+        del os.environ["GREENLANE_TRACE"]
         Recorder(Options(**value)).start()
 
 
