@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from synthetic import bench_lines, conformance_lines, write_lines
 from test_cli import error_of
 
 from greenlet_bench import cli, report, results
+from greenlet_bench.catalogue import select
 from greenlet_bench.cli import main
+from greenlet_bench.driver import QUICK, Driver, Step, Target
 from greenlet_bench.errors import (
     EXIT_FAILED,
     EXIT_INPUT,
@@ -28,6 +32,7 @@ from greenlet_bench.errors import (
     EXIT_TERMINATED,
     EXIT_TOOL,
     EXIT_USAGE,
+    OutputError,
 )
 
 COMMAND = [sys.executable, "-m", "greenlet_bench"]
@@ -190,10 +195,10 @@ def test_a_run_that_is_ended_keeps_what_it_has_and_what_was_there(
 ) -> None:
     output = tmp_path / "bench.jsonl"
     output.write_text("old", encoding="utf-8")
-    run = [*COMMAND, "run", "--suite", "getcurrent", "--suite", "create.drop"]
+    run = [*COMMAND, "run", "--suite", "floor.c_call", "--suite", "create.drop"]
     run += ["--impl", "hanging", "--baseline", "hanging", "--output", str(output)]
     partial = tmp_path / "bench.jsonl.partial"
-    # Of the suites that it is to measure the first hangs for a minute after what it has measured.
+    # The first suite is measured, the second hangs.
     with subprocess.Popen(run, stderr=subprocess.PIPE, text=True) as process:
         try:
             end = time.monotonic() + 60
@@ -214,6 +219,53 @@ def test_a_run_that_is_ended_keeps_what_it_has_and_what_was_there(
     assert sorted(tmp_path.iterdir()) == [output, left]
     found = results.read(left, cut_short=True)
     assert found.cut_short and found.samples
+
+
+def test_a_disk_that_fills_up_costs_nothing_that_was_measured(tmp_path: Path) -> None:
+    def progress(_step: Step, number: int, _total: int) -> None:
+        if number:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    settings = replace(QUICK, rounds=1, seconds=0.001)
+    targets = [Target("greenlet", "greenlet")]
+    driver = Driver(select(["getcurrent"]), targets, settings)
+    output = tmp_path / "bench.jsonl"
+    with pytest.raises(OutputError, match=r"No space left .*measured is in .*interrupted"):
+        driver.run(output, "greenlet", progress)
+    (left,) = tmp_path.iterdir()
+    assert len(results.read(left, cut_short=True).samples) == 1
+    with pytest.raises(OutputError, match="nothing was written"):
+        Driver(select(["getcurrent"]), targets, settings).run(
+            output, "greenlet", progress, keep=False
+        )
+    assert list(tmp_path.iterdir()) == [left]
+
+
+def test_nothing_but_the_result_is_left_where_it_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = ["run", "--rounds", "1", "--suite", "getcurrent", "--impl", "greenlet"]
+    assert main(run) == EXIT_OK, capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["bench.jsonl"]
+
+
+def test_what_is_printed_does_not_command_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_lines(tmp_path / "bench.jsonl", bench_lines(label="\x1b[2J"))
+    assert main(["show", str(path)]) == EXIT_OK
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "report", "show", "save-baseline", "compare", "gate"])
+def test_every_command_tells_its_exit_codes(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    told = capsys.readouterr().out
+    assert "exit codes:" in told and "%%" not in told
 
 
 def test_saving_where_nothing_can_be_saved_is_one_line(

@@ -49,7 +49,10 @@ def _text(table: Table) -> str:
         ).rstrip()
         for line in lines
     ]
-    return "\n".join([*shown, *table.notes])
+    # What a crashed process has printed may command a terminal.
+    return "\n".join(
+        "".join(c if c.isprintable() else "?" for c in line) for line in [*shown, *table.notes]
+    )
 
 
 def _markdown(table: Table) -> str:

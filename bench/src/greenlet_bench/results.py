@@ -260,7 +260,7 @@ def _belongs_together(results: Results) -> bool:
     """Whether every line is of what others name, and none says again what another says."""
     known = [record["id"] for record in results.benchmarks]
     processes = [(s.benchmark, s.implementation, s.pair) for s in results.samples]
-    lines = [*results.samples, *results.counts]
+    lines: list[Sample | Count] = [*results.samples, *results.counts]
     return (
         results.baseline in results.labels
         and (results.cut_short or results.footer["samples"] == len(results.samples))
