@@ -256,6 +256,10 @@ def test_what_is_printed_does_not_command_the_terminal(
     path = write_lines(tmp_path / "bench.jsonl", bench_lines(label="\x1b[2J"))
     assert main(["show", str(path)]) == EXIT_OK
     assert "\x1b" not in capsys.readouterr().out
+    assert main(["run", "--impl", "\x1b[2J"]) == EXIT_USAGE
+    assert "\x1b" not in error_of(capsys)
+    assert main(["show", "\x1b[2J"]) == EXIT_INPUT
+    assert "?[2J" in error_of(capsys)
 
 
 @pytest.mark.parametrize("command", ["run", "report", "show", "save-baseline", "compare", "gate"])

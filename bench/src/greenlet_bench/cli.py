@@ -506,7 +506,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code: int = options.function(options)
             print(end="", flush=True)  # what fails, fails here and not when Python has ended
     except BenchError as error:
-        print(f"greenlet-bench: {error}", file=sys.stderr)
+        print(f"greenlet-bench: {formats.printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as error:
         terminated = isinstance(error, _Terminated)
