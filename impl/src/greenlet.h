@@ -37,6 +37,9 @@ typedef struct gl_core gl_core;
 #define GL_TLS_MODEL
 #endif
 
+/* Under this name a record hangs in its thread state's dictionary. */
+#define GL_GUARD_NAME "greenlane.thread"
+
 typedef struct gl_thread gl_thread;
 
 typedef enum {
@@ -81,6 +84,7 @@ struct gl_core {
     bool is_main;              /* the root of a thread's tree, which runs on the thread's stack */
     bool ending;               /* `run` is over; the greenlet is looking for who continues */
     bool was_finalized;        /* by the garbage collector, which does so once */
+    bool is_deferred;          /* is it in its thread's list? */
     gl_thread *thread;         /* counted; NULL until started */
     void *sp;                  /* valid while suspended */
     void *chunk;               /* its first data stack chunk: the lane's tail, or on the heap */
@@ -91,6 +95,7 @@ struct gl_core {
     PyGreenlet *parent;        /* owned; NULL for main greenlets */
     PyObject *run;             /* owned; what to call, or what is being called */
     gl_pybase base;            /* what the interpreter points to during the run */
+    PyGreenlet *next_deferred; /* in that list */
     gl_call call;              /* during the run */
     uint32_t serial;           /* for the recorder; 0: none yet */
     bool was_introduced;       /* to the recorder */
@@ -112,12 +117,14 @@ struct gl_thread {
     PyObject *unused; /* owned; if the target is new: the `run` that it had, if another was found */
 
     /* Greenlets of this thread that another one dropped the last reference to. Owned. */
-    PyGreenlet **deferred;
-    size_t deferred_count;
-    size_t deferred_capacity;
+    PyGreenlet *deferred; /* the first one; NULL: none */
+    PyGreenlet *last_deferred;
 
     gl_lane_pool lanes;
-    char *scratch;         /* a small stack, made when lanes are first shared */
+    char *scratch; /* a small stack, made when lanes are first shared */
+#if defined(GL_VALGRIND)
+    unsigned valgrind; /* its number there */
+#endif
     gl_slice *spare_slice; /* for the next stack that is evicted, or NULL */
     size_t chunk_size;     /* of data stacks that are not in a lane's tail */
     size_t heap_size;      /* bytes of all such data stacks and slices */
@@ -142,7 +149,8 @@ typedef struct {
     PyObject *str_run;
     PyObject *str_switch;
     PyObject *str_throw;
-    size_t lane_limit; /* of a thread's pool, at first */
+    PyObject *str_guard; /* GL_GUARD_NAME */
+    size_t lane_limit;   /* of a thread's pool, at first */
 } gl_module_constants;
 
 extern gl_module_constants gl_module;
@@ -156,8 +164,9 @@ PyObject *gl_throw(PyGreenlet *target, PyObject *type, PyObject *value, PyObject
 /* Drops what a greenlet was started with. May run Python code. */
 void gl_drop_arguments(gl_call *call);
 /* Throws GreenletExit into a suspended greenlet of this thread, with the current one as its parent
- * for that while. Errors are reported as unraisable. */
-void gl_kill(PyGreenlet *greenlet);
+ * for that while. Errors are reported as unraisable. False if there was no memory to do it: nothing
+ * has changed. */
+bool gl_kill(PyGreenlet *greenlet);
 /* The thread that `greenlet` or else its nearest started ancestor belongs to; NULL if the chain
  * ends before one (it was cleared by the garbage collector). Borrowed. */
 gl_thread *gl_lineage(PyGreenlet *greenlet);
@@ -227,7 +236,8 @@ void gl_thread_free(gl_thread *thread);
 /* Finds out whether a thread other than the calling one has exited unnoticed. May run Python code.
  */
 void gl_thread_refresh(gl_thread *thread);
-/* Keeps `greenlet` (which gains a reference) until its thread gets round to dropping it. */
+/* Keeps `greenlet` (which gains a reference) until its thread gets round to dropping it. Never
+ * fails. */
 void gl_thread_defer(gl_thread *thread, PyGreenlet *greenlet);
 /* Drops what was deferred. Runs Python code; keeps the pending exception. Called by
  * gl_thread_drain_deferred(). */
@@ -289,7 +299,7 @@ gl_thread_release(gl_thread *thread)
 static inline void
 gl_thread_drain_deferred(gl_thread *thread)
 {
-    if (GL_UNLIKELY(thread->deferred_count > 0)) {
+    if (GL_UNLIKELY(thread->deferred != NULL)) {
         gl_thread_drop_deferred(thread);
     }
 }

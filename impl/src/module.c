@@ -365,9 +365,11 @@ make_constants(void)
     gl_module.str_run = PyUnicode_InternFromString("run");
     gl_module.str_switch = PyUnicode_InternFromString("switch");
     gl_module.str_throw = PyUnicode_InternFromString("throw");
+    gl_module.str_guard = PyUnicode_InternFromString(GL_GUARD_NAME);
     return gl_module.error != NULL && gl_module.greenlet_exit != NULL &&
            gl_module.empty_tuple != NULL && gl_module.str_run != NULL &&
-           gl_module.str_switch != NULL && gl_module.str_throw != NULL;
+           gl_module.str_switch != NULL && gl_module.str_throw != NULL &&
+           gl_module.str_guard != NULL;
 }
 
 static bool

@@ -335,14 +335,11 @@ finalize(PyObject *object)
     }
     gl_error pending;
     gl_error_fetch(&pending);
-    if (!gl_is_thread_of(core->thread, gl_tstate_get())) {
+    if (!gl_is_thread_of(core->thread, gl_tstate_get()) || !gl_kill(self)) {
         gl_thread_defer(core->thread, self);
     }
-    else {
-        gl_kill(self);
-        if (gl_is_suspended(core) && Py_REFCNT(self) == 1) {
-            complain(object);
-        }
+    else if (gl_is_suspended(core) && Py_REFCNT(self) == 1) {
+        complain(object);
     }
     gl_error_restore(&pending);
 }

@@ -23,6 +23,7 @@
 #include "greenlet.h"
 
 #include "context/switch.h"
+#include "context/valgrind.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -229,6 +230,19 @@ gl_scratch_top(gl_thread *thread)
 
 /* ---- Coming and going ------------------------------------------------------------------------ */
 
+static bool
+make_scratch(gl_thread *thread)
+{
+    if (thread->scratch == NULL) {
+        thread->scratch = PyMem_RawMalloc(SCRATCH_SIZE);
+        if (thread->scratch == NULL) {
+            return false;
+        }
+        gl_valgrind_add(thread->valgrind, thread->scratch, thread->scratch + SCRATCH_SIZE);
+    }
+    return true;
+}
+
 /* Makes room for `core` on the shared lane that it has been bound to. If refused, nothing has
  * changed. */
 static gl_entrance
@@ -240,9 +254,7 @@ make_room(gl_thread *thread, gl_core *core, gl_core *running)
     if (lane->tail_used && thread->chunk_size == 0) {
         thread->chunk_size = GL_SMALLEST_CHUNK;
     }
-    if ((lane->bound > 1 && thread->scratch == NULL &&
-         (thread->scratch = PyMem_RawMalloc(SCRATCH_SIZE)) == NULL) ||
-        (room > 0 && !reserve(thread, room)) ||
+    if ((lane->bound > 1 && !make_scratch(thread)) || (room > 0 && !reserve(thread, room)) ||
         (lane->tail_used && (core->chunk = PyMem_RawMalloc(thread->chunk_size)) == NULL)) {
         return GL_ENTRANCE_REFUSED;
     }

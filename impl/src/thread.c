@@ -19,6 +19,8 @@
  */
 #include "greenlet.h"
 
+#include "context/valgrind.h"
+
 #include <stdlib.h>
 
 _Thread_local gl_thread *gl_thread_hint GL_TLS_MODEL;
@@ -29,12 +31,11 @@ static gl_thread *late_records;
 static size_t late_count;
 static size_t late_threshold = 1;
 
-static const char guard_name[] = "greenlane.thread";
+static const char guard_name[] = GL_GUARD_NAME;
 
 void
 gl_thread_free(gl_thread *thread)
 {
-    PyMem_RawFree(thread->deferred);
     PyMem_RawFree(thread);
 }
 
@@ -82,8 +83,11 @@ retire(gl_thread *thread)
     Py_DECREF(main);
     Py_DECREF(current);
     gl_free_spare(thread);
-    PyMem_RawFree(thread->scratch);
-    thread->scratch = NULL;
+    if (thread->scratch != NULL) {
+        gl_valgrind_remove(thread->valgrind);
+        PyMem_RawFree(thread->scratch);
+        thread->scratch = NULL;
+    }
     free(thread->spare_slice);
     thread->spare_slice = NULL; /* heap_size is not asked for any more */
     if (gl_thread_hint == thread) {
@@ -104,11 +108,12 @@ guard_destructor(PyObject *guard)
     }
 }
 
-/* The record that hangs in a thread state's dictionary, or NULL. */
+/* The record that hangs in a thread state's dictionary, or NULL, without an exception if there is
+ * none. */
 static gl_thread *
 record_in(PyObject *thread_dict)
 {
-    PyObject *guard = PyDict_GetItemString(thread_dict, guard_name); /* borrowed */
+    PyObject *guard = PyDict_GetItemWithError(thread_dict, gl_module.str_guard); /* borrowed */
     return guard != NULL ? PyCapsule_GetPointer(guard, guard_name) : NULL;
 }
 
@@ -190,7 +195,7 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
         gl_thread_release(thread);
         return NULL;
     }
-    int error = PyDict_SetItemString(thread_dict, guard_name, guard);
+    int error = PyDict_SetItem(thread_dict, gl_module.str_guard, guard);
     Py_DECREF(guard); /* on error this retires the record */
     if (error < 0) {
         return NULL;
@@ -209,7 +214,7 @@ gl_thread_find(PyThreadState *tstate)
         return NULL;
     }
     gl_thread *thread = record_in(thread_dict);
-    if (thread == NULL) {
+    if (thread == NULL && PyErr_Occurred() == NULL) {
         if (late_count >= late_threshold) {
             retire_late_records();
         }
@@ -232,17 +237,20 @@ gl_thread_find(PyThreadState *tstate)
 void
 gl_thread_defer(gl_thread *thread, PyGreenlet *greenlet)
 {
-    Py_INCREF(greenlet);
-    if (thread->deferred_count == thread->deferred_capacity) {
-        size_t capacity = thread->deferred_capacity > 0 ? 2 * thread->deferred_capacity : 8;
-        PyGreenlet **deferred = PyMem_RawRealloc(thread->deferred, capacity * sizeof(PyGreenlet *));
-        if (deferred == NULL) {
-            return; /* leaked: there is no caller that could be told */
-        }
-        thread->deferred = deferred;
-        thread->deferred_capacity = capacity;
+    gl_core *core = greenlet->pimpl;
+    if (core->is_deferred) {
+        return;
     }
-    thread->deferred[thread->deferred_count++] = greenlet;
+    Py_INCREF(greenlet);
+    core->is_deferred = true;
+    core->next_deferred = NULL;
+    if (thread->deferred == NULL) {
+        thread->deferred = greenlet;
+    }
+    else {
+        thread->last_deferred->pimpl->next_deferred = greenlet;
+    }
+    thread->last_deferred = greenlet;
 }
 
 void
@@ -250,23 +258,24 @@ gl_thread_drop_deferred(gl_thread *thread)
 {
     /* Take the list: what is killed runs Python code that comes here again, and what is left is not
      * for it to kill. */
-    PyGreenlet **deferred = thread->deferred;
-    size_t count = thread->deferred_count;
+    PyGreenlet *next = thread->deferred;
     thread->deferred = NULL;
-    thread->deferred_count = thread->deferred_capacity = 0;
 
     gl_error pending;
     gl_error_fetch(&pending);
-    for (size_t i = 0; i < count; i++) {
-        gl_core *core = deferred[i]->pimpl;
-        if (core->was_finalized && gl_is_suspended(core) && !gl_is_abandoned(core)) {
-            /* The collector of another thread found it to be garbage: only garbage refers to it. */
-            gl_kill(deferred[i]);
+    while (next != NULL) {
+        PyGreenlet *greenlet = next;
+        gl_core *core = greenlet->pimpl;
+        next = core->next_deferred;
+        core->is_deferred = false;
+        /* If the collector of another thread found it to be garbage, only garbage refers to it. */
+        bool is_garbage = core->was_finalized && gl_is_suspended(core) && !gl_is_abandoned(core);
+        if (is_garbage && !gl_kill(greenlet)) {
+            gl_thread_defer(thread, greenlet);
         }
-        Py_DECREF(deferred[i]);
+        Py_DECREF(greenlet);
     }
     gl_error_restore(&pending);
-    PyMem_RawFree(deferred);
 }
 
 size_t
