@@ -69,6 +69,22 @@ MUTANTS = {
         "self._parent = self._parent, tree.root",
         ("life.kill.parent",),
     ),
+    "parent_not_restored_after_error": Mutant(
+        "received()  # life.kill.result\n        finally:\n            self._parent = former",
+        "received()\n        except BaseException:\n            raise\n"
+        "        else:\n            self._parent = former",
+        ("life.kill.killer",),
+    ),
+    "ancestors_of_any_thread": Mutant(
+        "if self._family() is not tree or target._family() is not tree:",
+        "if self._family() is not tree:",
+        ("thread.error.dead-ancestors",),
+    ),
+    "end_in_any_thread": Mutant(
+        "if heir._family() is not self._tree:  # it was",
+        "if False:  # it was",
+        ("thread.error.end",),
+    ),
     "running_elsewhere_unchecked": Mutant(
         "if tree is not None and self is tree.current and tree is not _here.tree and self:",
         "if False:",

@@ -645,6 +645,75 @@ class Survivor:
                     return "ends"
 
 
+class LeftKill:
+    """A killer that a survivor has left for the root: it is suspended in the statement that killed."""
+
+    def __init__(self, impl: Any) -> None:
+        self.log: list[Any] = []
+        self._impl = impl
+        self._root = impl.getcurrent()
+        self.former = impl.greenlet(lambda: None)
+        self.survivor = Survivor(impl, self.former)
+        self.held = [impl.greenlet(self._run)]
+        self.alive = weakref.ref(self.held[0])
+        assert self.held[0].switch() == "waits"
+        assert (self.survivor.log, self.log) == (["killed"], [])
+        assert states(*self.held, *self.survivor.saved) == ["active", "active"]
+        assert self.survivor.saved[0].parent is self.held[0]
+
+    def _run(self) -> str:
+        try:
+            self.survivor.saved.clear()
+            self.log.append(("goes on", self._impl.getcurrent().parent is self._root))
+        except BaseException as error:
+            self.log.append(("raised", type(error)))
+        return "killer ends"
+
+    def is_over(self) -> None:
+        """Fails unless the killer has gone on and ended, and the survivor is as before the kill."""
+        assert self.log == [("goes on", True)]
+        assert states(*self.survivor.saved) == ["active"]
+        assert self.survivor.saved[0].parent is self.former
+        assert self.survivor.saved[0].switch("hello") == "waits"
+        assert self.survivor.log == ["killed", "hello"]
+
+
+@clause("life.kill.killer")
+def test_kill_killer_switched_to(impl: Any) -> None:
+    """A switch to a killer that was left goes on after the statement that killed."""
+    left = LeftKill(impl)
+    assert left.held[0].switch("not seen") == "killer ends"
+    left.is_over()
+
+
+@clause("life.kill.killer")
+@pytest.mark.parametrize("kind", ["GreenletExit", "KeyError"])
+def test_kill_killer_thrown_at(impl: Any, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """What is thrown at it is unraisable, as an exception of the killed would be."""
+    hooked: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda u: hooked.append(u.exc_value))
+    error = KeyError("thrown") if kind == "KeyError" else impl.GreenletExit("thrown")
+    left = LeftKill(impl)
+    assert left.held[0].throw(error) == "killer ends"
+    assert len(hooked) == 1
+    assert hooked[0] is error
+    left.is_over()
+
+
+@clause("life.kill.killer")
+def test_kill_killer(impl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is killed when nobody refers to it, not the survivor either, of which it was the parent."""
+    hooked: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda u: hooked.append(u.exc_type))
+    left = LeftKill(impl)
+    left.held.clear()
+    assert (left.log, hooked) == ([], [])
+    left.survivor.saved[0].parent = impl.getcurrent()
+    assert hooked == [impl.GreenletExit]
+    assert left.alive() is None
+    left.is_over()
+
+
 @clause("life.resurrect")
 def test_resurrect(impl: Any) -> None:
     """A killed greenlet that stores itself and switches away lives on."""
