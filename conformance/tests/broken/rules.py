@@ -784,7 +784,8 @@ class FirstWayKept(Model):
     def _transfer(self, packet: Any) -> Any:
         if self._state != "dead":
             return super()._transfer(packet)
-        self._way = self.__dict__.get("_way") or self._living(self)
+        if "_way" not in self.__dict__:
+            self._way = self._living(self)
         if self._way._state == "dead":
             return self._received(packet)
         return self._way._enter(packet)

@@ -267,9 +267,11 @@ def test_kill_parent_is_used(impl: Any) -> None:
 
 
 @clause("life.kill.result")
-def test_kill_result(impl: Any) -> None:
+def test_kill_result(impl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The statement that drops the reference does what it always does."""
     root = impl.getcurrent()
+    hooked: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", hooked.append)
 
     def run() -> str:
         try:
@@ -297,6 +299,7 @@ def test_kill_result(impl: Any) -> None:
 
     assert function() == "its own result"
     assert impl.getcurrent() is root
+    assert hooked == []
 
 
 @clause("life.kill.error")
@@ -873,7 +876,8 @@ def test_stubborn(impl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @clause("life.gc.idle")
 def test_gc_idle(impl: Any) -> None:
-    """Cycles of unstarted and dead greenlets, by attribute, run and child, are collected."""
+    """Cycles of the unstarted and the dead, by attribute, context, run and child, are collected."""
+    variable: contextvars.ContextVar[Any] = contextvars.ContextVar("variable")
 
     class Method(impl.greenlet):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -899,6 +903,12 @@ def test_gc_idle(impl: Any) -> None:
             if dead:
                 parent.switch()
             yield parent
+            g = impl.greenlet(lambda: None)
+            g.gr_context = contextvars.Context()
+            g.gr_context.run(variable.set, g)
+            if dead:
+                g.switch()
+            yield g
         g = impl.greenlet()
         g.run = lambda g=g: None
         yield g
@@ -1051,6 +1061,37 @@ def test_gc_cycle(impl: Any) -> None:
         found = (log, states(g) if g is not None else None)
         assert found in [([], ["active"]), ([impl.GreenletExit], None)]
         del g
+
+
+@clause("life.gc.cycle")
+def test_gc_cycle_of_a_survivor(impl: Any) -> None:
+    """Nothing is taken from a survivor that is in a cycle again: it is killed again, or stays."""
+    root = impl.getcurrent()
+    log: list[Any] = []
+    saved: list[Any] = []
+
+    def run(box: list[Any]) -> None:
+        while True:
+            try:
+                root.switch()
+            except impl.GreenletExit:
+                log.append(box[1:])
+                if len(log) == 2:
+                    raise
+                saved.append(impl.getcurrent())
+                box.append("survived")
+
+    def build() -> None:
+        box: list[Any] = []
+        g = impl.greenlet(run)
+        box.append(g)
+        g.switch(box)
+
+    build()
+    for _ in range(3):
+        gc.collect()
+        saved.clear()
+    assert log in ([], [[]], [[], ["survived"]])
 
 
 @clause("life.gc.cycle")
@@ -1881,6 +1922,37 @@ def test_released_unstarted(impl: Any) -> None:
     g, reference = made()
     del g.run
     assert reference() is None
+
+
+@clause("life.released.memory")
+@pytest.mark.parametrize("way", ["ends", "fails", "is killed"])
+def test_released_memory(impl: Any, way: str) -> None:
+    """Thousands that live one after the other take no more memory than hundreds."""
+    resource = pytest.importorskip("resource")
+    root = impl.getcurrent()
+    per_kib = 1024 if sys.platform == "darwin" else 1
+
+    def run(*args: Any) -> None:
+        root.switch()
+        if way == "fails":
+            raise KeyError
+
+    def live(count: int) -> tuple[int, int]:
+        for number in range(count):
+            g = impl.greenlet(run)
+            g.switch(number, "an argument")
+            if way != "is killed":
+                raised_by(g.switch)
+        del g
+        gc.collect()
+        blocks = sys.getallocatedblocks() if hasattr(sys, "getallocatedblocks") else 0
+        return blocks, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // per_kib
+
+    count = 3_000
+    before = live(300)
+    blocks, kib = (now - then for now, then in zip(live(count), before))
+    assert blocks < count / 2
+    assert kib < count * 2
 
 
 @clause("life.released.line")
