@@ -6,6 +6,7 @@ is broken often takes others with it.
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -584,6 +585,20 @@ class AtMostForty(Model):
         return super()._heir()
 
 
+class DepthShared(Model):
+    """Each greenlet that has started takes a part of the depth that is left for all."""
+
+    breaks = ("order.recursion",)
+
+    def _begin(self, run: Any) -> None:
+        super()._begin(run)
+        sys.setrecursionlimit(sys.getrecursionlimit() - 200)
+
+    def _heir(self) -> Any:
+        sys.setrecursionlimit(sys.getrecursionlimit() + 200)
+        return super()._heir()
+
+
 class LeftIsEnded(Model):
     """Who switches to the root is told to exit, as if nobody could come back."""
 
@@ -618,6 +633,40 @@ class RootForItsChildrenOnly(Model):
         if self is self.world.root and self._current()._parent not in (self, None):
             raise error("the root is no parent of this greenlet")
         return super()._enter(packet)
+
+
+class LeftByFirstFunction(Model):
+    """A greenlet can be left by the function that it runs only, as a generator can."""
+
+    breaks = ("order.depth", "order.c-frames", "order.generators", "state.coroutine", "state.with")
+
+    def _enter(self, packet: Any) -> Any:
+        frame: Any = sys._getframe()
+        while _is_ours(frame):
+            frame = frame.f_back
+        if self._current() is not self.world.root and not _is_ours(frame.f_back):
+            raise error("this is not the function that the greenlet runs")
+        return super()._enter(packet)
+
+
+def _is_ours(frame: Any) -> bool:
+    return str(frame.f_globals["__name__"]).startswith("broken.")
+
+
+class PassingLost(Model):
+    """An exception is lost if the greenlet is left while it handles one."""
+
+    breaks = ("state.passing", "throw.finally", "state.with")
+
+    def _enter(self, packet: Any) -> Any:
+        if sys.exc_info()[1] is not None:
+            self._current()._left = True  # type: ignore[attr-defined]
+        return super()._enter(packet)
+
+    def _died(self, exception: Any) -> Any:
+        if hasattr(self, "_left"):
+            return self._returned(None)
+        return super()._died(exception)
 
 
 # --- the dead ----------------------------------------------------------------------------
