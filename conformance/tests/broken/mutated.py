@@ -130,6 +130,19 @@ MUTANTS = {
         "        former, self._parent = self._parent, tree.current",
         ("life.kill.context",),
     ),
+    "parents_kept": Mutant(
+        "        self._parent = value\n",
+        "        self._parent = value\n"
+        '        _here.__dict__.setdefault("kept", []).append(value)\n',
+        ("life.released.line",),
+    ),
+    "root_gone_with_its_thread": Mutant(
+        "        self.tree.exited = True\n",
+        "        self.tree.exited = True\n"
+        '        for reference in __import__("weakref").getweakrefs(self.tree.root):\n'
+        "            ctypes.pythonapi._PyWeakref_ClearRef(ctypes.py_object(reference))\n",
+        ("thread.exited.root-held",),
+    ),
     "root_without_frame": Mutant(
         "if not self or self._tree is None or self is self._tree.current:\n            return None",
         "if not self or self._parent is None or self is self._tree.current:\n"

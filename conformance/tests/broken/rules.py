@@ -638,7 +638,10 @@ class RootForItsChildrenOnly(Model):
 class LeftByFirstFunction(Model):
     """A greenlet can be left by the function that it runs only, as a generator can."""
 
-    breaks = ("order.depth", "order.c-frames", "order.generators", "state.coroutine", "state.with")
+    breaks = (
+        *("order.depth", "order.c-frames", "order.generators", "state.coroutine", "state.with"),
+        *("state.generator.busy", "state.generator.close"),
+    )
 
     def _enter(self, packet: Any) -> Any:
         frame: Any = sys._getframe()

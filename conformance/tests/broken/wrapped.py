@@ -372,9 +372,9 @@ def initialised_at_once(names: Names) -> None:
     subclass(names, __new__=new)
 
 
-@breaks("life.kill.cleanup", "life.resurrect", "life.stubborn")
-def killed_cannot_switch(names: Names) -> None:
-    """Who is killed cannot switch to anybody any more."""
+@breaks("life.kill.cleanup")
+def nobody_made_in_kill(names: Names) -> None:
+    """While a greenlet is killed no other one can be made."""
     killed: list[Any] = []
 
     def finalize(self: Any) -> None:
@@ -436,7 +436,7 @@ def parent_not_held(names: Names) -> None:
     subclass(names, __init__=init, parent=property(lambda self: self.above(), set_parent))
 
 
-@breaks("life.finalizer.del", "life.finalizer.collection")
+@breaks("life.finalizer.del", "life.finalizer.collection", "life.finalizer.trashcan")
 def no_switch_in_finalizers(names: Names) -> None:
     """A switch inside of ``__del__`` is refused."""
 
@@ -463,6 +463,37 @@ def no_switch_in_collections(names: Names) -> None:
         return upstream.greenlet.switch(self, *args, **kwargs)
 
     subclass(names, switch=switch)
+
+
+@breaks("life.gc.cycle", "life.gc.suspended")
+def suspended_end_by_collection(names: Names) -> None:
+    """A collection ends whoever is suspended, held or not."""
+    made: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        upstream.greenlet.__init__(self, *args, **kwargs)
+        made.add(self)
+
+    def end_all(phase: str, _: Any) -> None:
+        for g in list(made) if phase == "stop" else ():
+            if g and g.gr_frame is not None:
+                with contextlib.suppress(BaseException):
+                    throw_as_child(g, KeyError)
+
+    gc.callbacks.append(end_all)
+    subclass(names, __init__=init)
+
+
+@breaks("life.resurrect.weakref")
+def weakrefs_cleared_first(names: Names) -> None:
+    """Weak references to a greenlet are dead once it is being killed."""
+    clear = ctypes.pythonapi._PyWeakref_ClearRef
+
+    def finalize(self: Any) -> None:
+        for reference in weakref.getweakrefs(self):
+            clear(ctypes.py_object(reference))
+
+    subclass(names, __del__=finalize)
 
 
 @breaks("life.thread.exit", "thread.exited.suspended")
@@ -672,6 +703,20 @@ def context_not_entered(names: Names) -> None:
         return context.copy().run(*args, **kwargs)
 
     run_within(names, around)
+
+
+@breaks("context.root")
+def context_of_root_copied(names: Names) -> None:
+    """The root answers a copy of its context."""
+
+    class Root:
+        """Stands before a root."""
+
+        def __getattr__(self, name: str) -> Any:
+            value = getattr(upstream.getcurrent(), name)
+            return value.copy() if isinstance(value, contextvars.Context) else value
+
+    names["getcurrent"] = Root
 
 
 # --- tracing -----------------------------------------------------------------------------
@@ -1186,6 +1231,17 @@ def handled_forgotten(names: Names) -> None:
             forget(None, None, None)
 
     subclass(names, switch=switch)
+
+
+@breaks("state.generator.moved")
+def current_of_frame(names: Names) -> None:
+    """In a function that has asked before, the same greenlet is current as then."""
+    found: dict[Any, Any] = {}
+
+    def getcurrent() -> Any:
+        return found.setdefault(sys._getframe(1), upstream.getcurrent())
+
+    names["getcurrent"] = getcurrent
 
 
 @breaks("state.thread")
