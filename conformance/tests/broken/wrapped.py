@@ -122,7 +122,7 @@ def throw_as_child(g: Any, *args: Any) -> None:
 
 @breaks(
     *("life.kill", "life.kill.family", "life.weakref", "life.gc.idle", "life.thread.exited"),
-    *("life.finalizer.weakref", "life.many", "life.released.memory"),
+    *("life.finalizer.weakref", "life.many", "life.released.memory", "context.run.entered"),
 )
 def nobody_freed(names: Names) -> None:
     """Every greenlet is kept forever."""
@@ -690,19 +690,6 @@ def builtin_refused(names: Names) -> None:
         upstream.greenlet.__init__(self, run, parent)
 
     subclass(names, __init__=init)
-
-
-@breaks("context.run.entered")
-def context_not_entered(names: Names) -> None:
-    """A context that a suspended greenlet is inside of can be entered by others."""
-
-    def around(run: Any, *args: Any, **kwargs: Any) -> Any:
-        context = getattr(run, "__self__", None)
-        if not isinstance(context, contextvars.Context):
-            return run(*args, **kwargs)
-        return context.copy().run(*args, **kwargs)
-
-    run_within(names, around)
 
 
 @breaks("context.root")
@@ -1455,7 +1442,7 @@ def only_in_first_process(names: Names) -> None:
     subclass(names, switch=switch)
 
 
-@breaks("exit.signal", "exit.signal.exception", "exit.signal.away")
+@breaks("exit.signal", "exit.signal.exception")
 def signals_blocked(names: Names) -> None:
     """Signals wait until the root runs again."""
     signals = [signal.SIGUSR1, signal.SIGALRM]
@@ -1468,6 +1455,20 @@ def signals_blocked(names: Names) -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
     run_within(names, around)
+
+
+@breaks("exit.signal", "exit.signal.away")
+def handlers_in_greenlets(names: Names) -> None:
+    """A signal handler has a greenlet of its own."""
+    own = signal.signal
+
+    def set_handler(number: int, handler: Any) -> Any:
+        def in_greenlet(*args: Any) -> None:
+            upstream.greenlet(handler).switch(*args)
+
+        return own(number, in_greenlet if callable(handler) else handler)
+
+    signal.signal = set_handler
 
 
 @breaks("exit.import")
