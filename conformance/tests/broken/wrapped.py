@@ -1468,7 +1468,7 @@ def handlers_in_greenlets(names: Names) -> None:
 
         return own(number, in_greenlet if callable(handler) else handler)
 
-    signal.signal = set_handler
+    vars(signal)["signal"] = set_handler
 
 
 @breaks("exit.import")
