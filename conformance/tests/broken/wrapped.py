@@ -694,16 +694,19 @@ def builtin_refused(names: Names) -> None:
 
 @breaks("context.root")
 def context_of_root_copied(names: Names) -> None:
-    """The root answers a copy of its context."""
+    """Who was asked for by getcurrent, as the root has to be, answers a copy of its context."""
 
-    class Root:
-        """Stands before a root."""
+    class Current:
+        """Stands before the greenlet that was current."""
+
+        def __init__(self) -> None:
+            self.greenlet = upstream.getcurrent()
 
         def __getattr__(self, name: str) -> Any:
-            value = getattr(upstream.getcurrent(), name)
+            value = getattr(self.greenlet, name)
             return value.copy() if isinstance(value, contextvars.Context) else value
 
-    names["getcurrent"] = Root
+    names["getcurrent"] = Current
 
 
 # --- tracing -----------------------------------------------------------------------------
