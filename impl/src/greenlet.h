@@ -161,14 +161,14 @@ gl_thread *gl_lineage(PyGreenlet *greenlet);
 
 /* residence.c */
 typedef enum {
-    GL_ENTRANCE_REFUSED,    /* no memory; nothing has changed */
+    GL_ENTRANCE_REFUSED,    /* no memory, or no room; nothing has changed */
     GL_ENTRANCE_FREE,       /* the greenlet can run */
     GL_ENTRANCE_BY_SCRATCH, /* it can, once the running greenlet has departed to the scratch stack
                              */
 } gl_entrance;
 /* Binds a greenlet that is about to start to a lane. */
 gl_entrance gl_settle(gl_thread *thread, gl_core *core);
-/* Brings an evicted greenlet's stack to its lane. */
+/* Brings an evicted greenlet's stack to its lane. If refused, there is an exception. */
 gl_entrance gl_bring_in(gl_thread *thread, gl_core *core);
 /* After GL_ENTRANCE_BY_SCRATCH, on the scratch stack: clears the lane of the greenlet that is about
  * to run, and brings its stack in if it has started. */
