@@ -103,6 +103,16 @@ guard_destructor(PyObject *guard)
     }
 }
 
+void
+gl_forget_threads(void)
+{
+    gl_thread_hint = NULL;
+    main_greenlet_count = 0;
+    late_records = NULL;
+    late_count = 0;
+    late_threshold = 1;
+}
+
 /* The record that hangs in a thread state's dictionary, or NULL. */
 static gl_thread *
 record_in(PyObject *thread_dict)
