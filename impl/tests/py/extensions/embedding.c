@@ -13,6 +13,7 @@ start(const char *executable)
 {
     PyConfig config;
     PyConfig_InitPythonConfig(&config);
+    config.pathconfig_warnings = 0;
     PyStatus status = PyConfig_SetBytesString(&config, &config.program_name, executable);
     if (!PyStatus_Exception(status)) {
         status = PyConfig_SetBytesString(&config, &config.executable, executable);
