@@ -125,6 +125,7 @@ struct gl_thread {
 
     size_t references;
     gl_thread *next_late; /* see thread.c */
+    gl_thread *next_free; /* when the record is nobody's */
     PyObject *late_dict;  /* borrowed */
     bool is_late;
 };
