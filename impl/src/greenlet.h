@@ -135,11 +135,13 @@ struct gl_thread {
 
     size_t references;
     gl_thread *next_late; /* see thread.c */
+    gl_thread *next_free; /* when the record is nobody's */
     PyObject *late_dict;  /* borrowed */
     bool is_late;
 };
 
-/* Written when the module is initialised, and read-only from then on but for lane_limit. These are
+/* Written when the module is initialised, and read-only from then on but for lane_limit; anew when an
+ * interpreter starts after the end of another. These are
  * process-wide because the C API passes no module: PyGreenlet_New() must find the type on its own.
  * For the same reason, and because compiled subclasses need a static base, the type is static. */
 typedef struct {
@@ -173,14 +175,14 @@ gl_thread *gl_lineage(PyGreenlet *greenlet);
 
 /* residence.c */
 typedef enum {
-    GL_ENTRANCE_REFUSED,    /* no memory; nothing has changed */
+    GL_ENTRANCE_REFUSED,    /* no memory, or no room; nothing has changed */
     GL_ENTRANCE_FREE,       /* the greenlet can run */
     GL_ENTRANCE_BY_SCRATCH, /* it can, once the running greenlet has departed to the scratch stack
                              */
 } gl_entrance;
 /* Binds a greenlet that is about to start to a lane. */
 gl_entrance gl_settle(gl_thread *thread, gl_core *core);
-/* Brings an evicted greenlet's stack to its lane. */
+/* Brings an evicted greenlet's stack to its lane. If refused, there is an exception. */
 gl_entrance gl_bring_in(gl_thread *thread, gl_core *core);
 /* After GL_ENTRANCE_BY_SCRATCH, on the scratch stack: clears the lane of the greenlet that is about
  * to run, and brings its stack in if it has started. */
@@ -242,6 +244,9 @@ void gl_thread_defer(gl_thread *thread, PyGreenlet *greenlet);
 /* Drops what was deferred. Runs Python code; keeps the pending exception. Called by
  * gl_thread_drain_deferred(). */
 void gl_thread_drop_deferred(gl_thread *thread);
+/* Leaves all records to the interpreter that they belonged to, which has ended. Ids of thread states
+ * start afresh in the next one. */
+void gl_forget_threads(void);
 /* How many main greenlets exist in the process. */
 size_t gl_count_main_greenlets(void);
 

@@ -408,6 +408,32 @@ add_names(PyObject *module)
     return error == 0;
 }
 
+/* What is made afresh if an interpreter starts in a process in which another one has ended: all that
+ * the static type and the constants refer to has gone with that one. */
+static int
+forget_ended_interpreter(void)
+{
+    static PyTypeObject pristine;
+    static const char mark[] = "greenlane._greenlet";
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
+    if (dict == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (PyDict_GetItemString(dict, mark) != NULL) {
+        return 0; /* the module is executed again in the same interpreter */
+    }
+    if (gl_module.error == NULL) {
+        pristine = PyGreenlet_Type;
+    }
+    else {
+        PyGreenlet_Type = pristine;
+        gl_module = (gl_module_constants){.error = NULL};
+        gl_forget_threads();
+    }
+    return PyDict_SetItemString(dict, mark, Py_None);
+}
+
 static int
 module_exec(PyObject *module)
 {
@@ -418,7 +444,7 @@ module_exec(PyObject *module)
         return -1;
     }
     ((gl_module_state *)PyModule_GetState(module))->optional_cleanup = true;
-    if (gl_pystate_check() < 0) {
+    if (gl_pystate_check() < 0 || forget_ended_interpreter() < 0) {
         return -1;
     }
     if (!read_lane_limit() || PyType_Ready(&PyGreenlet_Type) < 0 || !make_constants() ||
