@@ -14,8 +14,9 @@
  *
  * A thread-local pointer finds the record quickly. It is a hint: a program may change thread states
  * under us (PyThreadState_Swap), so the pointer is believed only when the record it leads to names
- * the current thread state. Records are counted and the pointer holds a count, so that a stale hint
- * leads to valid memory.
+ * the current thread state. A stale hint leads to a record all the same: their memory is kept for
+ * other threads, never freed. (The pointer does not hold a count: that of a thread which ended while
+ * its record was late would never be dropped.)
  */
 #include "greenlet.h"
 
@@ -31,25 +32,28 @@ static gl_thread *late_records;
 static size_t late_count;
 static size_t late_threshold = 1;
 
+static gl_thread *free_records;
+
 static const char guard_name[] = GL_GUARD_NAME;
+
+/* A record that is all zero, or NULL. */
+static gl_thread *
+allocate(void)
+{
+    gl_thread *thread = free_records;
+    if (thread == NULL) {
+        return PyMem_RawCalloc(1, sizeof *thread);
+    }
+    free_records = thread->next_free;
+    *thread = (gl_thread){.id = 0};
+    return thread;
+}
 
 void
 gl_thread_free(gl_thread *thread)
 {
-    PyMem_RawFree(thread);
-}
-
-static void
-set_hint(gl_thread *thread)
-{
-    gl_thread *previous = gl_thread_hint;
-    if (thread != NULL) {
-        gl_thread_retain(thread);
-    }
-    gl_thread_hint = thread;
-    if (previous != NULL) {
-        gl_thread_release(previous);
-    }
+    thread->next_free = free_records;
+    free_records = thread;
 }
 
 /* The thread is gone, or is about to be: nothing of it will run again. Called with the GIL held, by
@@ -62,7 +66,7 @@ retire(gl_thread *thread)
 
     if (gl_is_thread_of(thread, gl_tstate_get())) {
         /* The last chance to kill, in their own thread, what other threads have dropped. */
-        set_hint(thread);
+        gl_thread_hint = thread;
         gl_thread_drain_deferred(thread);
     }
     thread->tstate = NULL;
@@ -71,6 +75,7 @@ retire(gl_thread *thread)
     PyGreenlet *current = thread->current;
     thread->main = thread->current = NULL;
     main->pimpl->status = GL_DEAD;
+    gl_record_end(main->pimpl);
     main_greenlet_count--;
     /* What is abandoned from now on gives its lane back to the system, not to the pool. */
     gl_lane_pool_close(&thread->lanes);
@@ -90,7 +95,7 @@ retire(gl_thread *thread)
     free(thread->spare_slice);
     thread->spare_slice = NULL; /* heap_size is not asked for any more */
     if (gl_thread_hint == thread) {
-        set_hint(NULL);
+        gl_thread_hint = NULL;
     }
     gl_thread_release(thread);
 
@@ -105,6 +110,16 @@ guard_destructor(PyObject *guard)
     if (thread->id != 0) {
         retire(thread);
     }
+}
+
+void
+gl_forget_threads(void)
+{
+    gl_thread_hint = NULL;
+    main_greenlet_count = 0;
+    late_records = NULL;
+    late_count = 0;
+    late_threshold = 1;
 }
 
 /* The record that hangs in a thread state's dictionary, or NULL, without an exception if there is
@@ -167,7 +182,7 @@ gl_thread_refresh(gl_thread *thread)
 static gl_thread *
 enrol(PyObject *thread_dict, PyThreadState *tstate)
 {
-    gl_thread *thread = PyMem_RawCalloc(1, sizeof *thread);
+    gl_thread *thread = allocate();
     if (thread == NULL) {
         PyErr_NoMemory();
         return NULL;
@@ -196,7 +211,11 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
     }
     int error = PyDict_SetItem(thread_dict, gl_module.str_guard, guard);
     Py_DECREF(guard); /* on error this retires the record */
-    return error == 0 ? thread : NULL;
+    if (error < 0) {
+        return NULL;
+    }
+    gl_record_thread(thread);
+    return thread;
 }
 
 gl_thread *
@@ -224,7 +243,7 @@ gl_thread_find(PyThreadState *tstate)
         }
     }
     if (thread != NULL) {
-        set_hint(thread);
+        gl_thread_hint = thread;
     }
     return thread;
 }

@@ -306,9 +306,13 @@ resume_any(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObjec
     if (entrance == GL_ENTRANCE_BY_SCRATCH) {
         return resume_by_scratch(thread, tstate, target, value, operands);
     }
+    /* Quietly: the error is to be the last word. */
+    gl_error refusal;
+    gl_error_fetch(&refusal);
     Py_DECREF(target);
     Py_XDECREF(value);
-    return PyErr_NoMemory();
+    gl_error_restore(&refusal);
+    return NULL;
 }
 
 /* ---- The first switch ------------------------------------------------------------------------ */
@@ -529,8 +533,10 @@ finish(gl_thread *thread, PyObject *result)
                 /* Its stack belongs where we still stand. */
                 gl_context_start_for_good(gl_scratch_top(thread), move_in_on_scratch, thread);
             }
+            gl_error refusal;
+            gl_error_fetch(&refusal);
             Py_DECREF(target);
-            PyErr_NoMemory();
+            gl_error_restore(&refusal);
         }
         const gl_arguments arguments = {.args = &result, .nargs = 1};
         if (choice == GL_START) {
