@@ -96,7 +96,7 @@ gl_suspended_size(const gl_core *core)
  * that it looks at point to them, and are unlinked by whoever deallocates them. One of the lists,
  * that of objects with finalizers of an old kind, is empty as good as always: a pair of words that
  * point to themselves. */
-static bool
+GL_ASAN_UNWATCHED static bool
 holds_collection(const void *sp, const void *top)
 {
     if (GL_LIKELY(!gl_is_collecting(gl_tstate_get()))) {

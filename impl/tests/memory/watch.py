@@ -33,7 +33,10 @@ ASAN = {
     "UBSAN_OPTIONS": "abort_on_error=1:halt_on_error=1:print_stacktrace=1",
 }
 
-VALGRIND = ["valgrind", "--quiet", "--trace-children=yes", "--error-exitcode=99"]
+VALGRIND = [
+    *("valgrind", "--quiet", "--trace-children=yes", "--error-exitcode=99"),
+    f"--suppressions={Path(__file__).with_name('valgrind.supp')}",
+]
 
 
 def fail(message: str) -> int:
