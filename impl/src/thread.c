@@ -227,8 +227,16 @@ gl_thread_find(PyThreadState *tstate)
         PyErr_NoMemory();
         return NULL;
     }
+    /* A throw comes here with the exception that it throws. */
+    gl_error pending;
+    gl_error_fetch(&pending);
     gl_thread *thread = record_in(thread_dict);
-    if (thread == NULL && PyErr_Occurred() == NULL) {
+    if (thread == NULL && PyErr_Occurred() != NULL) {
+        gl_error_drop(&pending);
+        return NULL;
+    }
+    gl_error_restore(&pending);
+    if (thread == NULL) {
         if (late_count >= late_threshold) {
             retire_late_records();
         }
