@@ -91,10 +91,10 @@ gl_suspended_size(const gl_core *core)
     return (size_t)((char *)gl_lane_top(core->lane) - (char *)core->sp);
 }
 
-/* Does the stack from `sp` to `top` hold the heads of the lists of a garbage collection? The objects
- * that it looks at point to them, and are unlinked by whoever deallocates them. One of the lists,
- * that of objects with finalizers of an old kind, is empty as good as always: a pair of words that
- * point to themselves. */
+/* Does the stack from `sp` to `top` hold the heads of the lists of a garbage collection? The
+ * objects that it looks at point to them, and are unlinked by whoever deallocates them. One of the
+ * lists, that of objects with finalizers of an old kind, is empty as good as always: a pair of
+ * words that point to themselves. */
 static bool
 holds_collection(const void *sp, const void *top)
 {
