@@ -40,13 +40,11 @@ capi_switch(PyGreenlet *self, PyObject *args, PyObject *kwargs)
     if (args == NULL) {
         args = gl_module.empty_tuple;
     }
-    if (!PyTuple_Check(args)) {
-        PyErr_BadArgument();
-        return NULL;
-    }
-    Py_ssize_t nargs = PyTuple_GET_SIZE(args);
+    /* What is no tuple is sent as it is, as by greenlet: a caller may rely on it. */
+    bool is_tuple = PyTuple_Check(args);
+    PyObject *const *items = is_tuple ? ((PyTupleObject *)args)->ob_item : &args;
+    Py_ssize_t nargs = is_tuple ? PyTuple_GET_SIZE(args) : 1;
     if (kwargs == NULL || !PyDict_Check(kwargs) || PyDict_GET_SIZE(kwargs) == 0) {
-        PyObject *const *items = ((PyTupleObject *)args)->ob_item;
         return gl_switch(self, &(gl_arguments){.args = items, .nargs = nargs});
     }
     /* In vectorcall form: the values of the keywords follow the positional arguments. */
@@ -56,7 +54,7 @@ capi_switch(PyGreenlet *self, PyObject *args, PyObject *kwargs)
     PyObject *result = NULL;
     if (kwnames != NULL && values != NULL) {
         for (Py_ssize_t i = 0; i < nargs; i++) {
-            PyTuple_SET_ITEM(values, i, Py_NewRef(PyTuple_GET_ITEM(args, i)));
+            PyTuple_SET_ITEM(values, i, Py_NewRef(items[i]));
         }
         PyObject *key;
         PyObject *value;
@@ -65,7 +63,7 @@ capi_switch(PyGreenlet *self, PyObject *args, PyObject *kwargs)
             PyTuple_SET_ITEM(kwnames, i, Py_NewRef(key));
             PyTuple_SET_ITEM(values, nargs + i, Py_NewRef(value));
         }
-        PyObject *const *items = ((PyTupleObject *)values)->ob_item;
+        items = ((PyTupleObject *)values)->ob_item;
         result =
             gl_switch(self, &(gl_arguments){.args = items, .nargs = nargs, .kwnames = kwnames});
     }

@@ -98,6 +98,9 @@ green_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyGreenlet *self = allocate(type, thread);
     if (self != NULL) {
         self->pimpl->parent = (PyGreenlet *)gl_new_ref((PyObject *)thread->current);
+        if (GL_UNLIKELY(thread->tracer != NULL)) {
+            gl_record_birth(self, thread->current);
+        }
     }
     return (PyObject *)self;
 }
@@ -151,7 +154,12 @@ gl_set_parent(PyGreenlet *self, PyObject *parent)
         PyErr_SetString(PyExc_ValueError, "parent cannot be on a different thread");
         return -1;
     }
-    Py_XSETREF(core->parent, (PyGreenlet *)Py_NewRef(parent));
+    PyGreenlet *previous = core->parent;
+    core->parent = (PyGreenlet *)Py_NewRef(parent);
+    if (GL_UNLIKELY(core->serial != 0)) {
+        gl_record_adoption(self);
+    }
+    Py_XDECREF(previous);
     return 0;
 }
 
@@ -340,14 +348,11 @@ finalize(PyObject *object)
     gl_error_fetch(&pending);
     const PyThreadState *tstate = gl_tstate_get();
     if (!gl_is_thread_of(core->thread, tstate) ||
-        (is_movable(core->thread) && gl_is_collecting(tstate))) {
+        (is_movable(core->thread) && gl_is_collecting(tstate)) || !gl_kill(self)) {
         gl_thread_defer(core->thread, self);
     }
-    else {
-        gl_kill(self);
-        if (gl_is_suspended(core) && Py_REFCNT(self) == 1) {
-            complain(object);
-        }
+    else if (gl_is_suspended(core) && Py_REFCNT(self) == 1) {
+        complain(object);
     }
     gl_error_restore(&pending);
 }
@@ -438,6 +443,13 @@ dispose_of(PyGreenlet *self)
     gl_core *core = self->pimpl;
     if (self->weakreflist != NULL) {
         PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    if (GL_UNLIKELY(core != NULL && core->serial != 0)) {
+        if (core->status == GL_NEW) {
+            gl_record_end(core);
+        }
+        core->serial = 0;
+        core->was_introduced = false;
     }
     drop_references(self);
     if (core != NULL && core->thread != NULL) {

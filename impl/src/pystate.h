@@ -26,6 +26,7 @@
  *   GL_SMALLEST_CHUNK    bytes of the smallest first chunk of a data stack
  *   gl_pystate_outgrew() has the data stack gone on beyond its first chunk?
  *   gl_pystate_frame()   new reference to the innermost Python frame of a suspended greenlet
+ *   gl_frame_offset()    where a frame is: the offset of an instruction in its code, in bytes
  *   gl_pybase_visit()    the references that a gl_pybase owns, for the garbage collector
  *   gl_pybase_clear()    drops them
  *   gl_enter_tracing(), gl_leave_tracing()
@@ -1550,6 +1551,12 @@ gl_pybase_clear(gl_pybase *base)
     Py_CLEAR(base->exc_item.exc_traceback);
 }
 
+static inline int
+gl_frame_offset(PyFrameObject *frame)
+{
+    return 2 * frame->f_lasti;
+}
+
 static inline bool
 gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
 {
@@ -1571,6 +1578,12 @@ static inline void
 gl_pybase_clear(gl_pybase *base)
 {
     Py_CLEAR(base->exc_item.exc_value);
+}
+
+static inline int
+gl_frame_offset(PyFrameObject *frame)
+{
+    return PyFrame_GetLasti(frame);
 }
 
 static inline bool

@@ -26,6 +26,7 @@
 #include "greenlet.h"
 
 #include "context/switch.h"
+#include "context/valgrind.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -268,6 +269,19 @@ gl_scratch_top(gl_thread *thread)
 
 /* ---- Coming and going ------------------------------------------------------------------------ */
 
+static bool
+make_scratch(gl_thread *thread)
+{
+    if (thread->scratch == NULL) {
+        thread->scratch = PyMem_RawMalloc(SCRATCH_SIZE);
+        if (thread->scratch == NULL) {
+            return false;
+        }
+        gl_valgrind_add(thread->valgrind, thread->scratch, thread->scratch + SCRATCH_SIZE);
+    }
+    return true;
+}
+
 /* Makes room for `core` on the shared lane that it has been bound to. If refused, nothing has
  * changed. */
 static gl_entrance
@@ -282,9 +296,7 @@ make_room(gl_thread *thread, gl_core *core, gl_core *running)
     if (lane->tail_used && thread->chunk_size == 0) {
         thread->chunk_size = GL_SMALLEST_CHUNK;
     }
-    if ((lane->bound > 1 && thread->scratch == NULL &&
-         (thread->scratch = PyMem_RawMalloc(SCRATCH_SIZE)) == NULL) ||
-        (room > 0 && !reserve(thread, room)) ||
+    if ((lane->bound > 1 && !make_scratch(thread)) || (room > 0 && !reserve(thread, room)) ||
         (lane->tail_used && (core->chunk = PyMem_RawMalloc(thread->chunk_size)) == NULL)) {
         return GL_ENTRANCE_REFUSED;
     }
@@ -386,6 +398,7 @@ gl_abandon(PyGreenlet *greenlet)
     gl_slice *slice = core->slice;
     const bool holds_heads = slice == NULL && holds_collection(core->sp, gl_lane_top(core->lane));
     core->status = GL_DEAD;
+    gl_record_end(core);
     core->slice = NULL;
     /* While the interpreter finalizes, what would run has nothing to run on any more. */
     bool stack_is_free =

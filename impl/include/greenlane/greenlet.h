@@ -78,7 +78,8 @@ static void **_PyGreenlet_API = NULL;
                         PyGreenlet_Throw_NUM))
 
 /* PyObject *PyGreenlet_Switch(PyGreenlet *g, PyObject *args, PyObject *kwargs)
- * g.switch(*args, **kwargs). `args` is a tuple or NULL, `kwargs` a dict or NULL.
+ * g.switch(*args, **kwargs). `args` is a tuple or NULL, `kwargs` a dict or NULL; `args` that are
+ * something else count as the only argument.
  * New reference, or NULL with an exception. */
 #define PyGreenlet_Switch                                                                          \
     (*GREENLET_API_SLOT(PyObject * (*)(PyGreenlet *, PyObject *, PyObject *),                      \

@@ -83,23 +83,15 @@ class Program:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-#: With the program's configuration, and none that lies above it.
-PYTEST = (
-    "-m",
-    "pytest",
-    "-c",
-    "pyproject.toml",
-    "-q",
-    "-p",
-    "pytest_outcomes",
-    "-p",
-    "no:cacheprovider",
-)
+PYTEST = ("-m", "pytest", "-q", "-p", "pytest_outcomes", "-p", "no:cacheprovider")
 
 
-def pytest_units(directory: Path, files: Iterable[str], *options: str) -> list[Unit]:
-    """Return a unit for each file of tests."""
-    return [Unit(file, (*PYTEST, *options, file), directory) for file in sorted(files)]
+def pytest_units(
+    directory: Path, files: Iterable[str], *options: str, configuration: str = "pyproject.toml"
+) -> list[Unit]:
+    """Return a unit for each file of tests, with this configuration and none that lies above it."""
+    pytest = (*PYTEST, "-c", configuration, "--rootdir", str(directory), *options)
+    return [Unit(file, (*pytest, file), directory) for file in sorted(files)]
 
 
 def files(directory: Path, *patterns: str) -> list[str]:
@@ -156,6 +148,17 @@ def greenletio_units(directory: Path, quick: bool) -> list[Unit]:
     return pytest_units(directory, found, "-p", "no:logging", "-p", "no:asyncio")
 
 
+def playwright_units(_directory: Path, quick: bool) -> list[Unit]:
+    """Tests that are written here, with the browser that CHROMIUM names; all are quick."""
+    if not os.environ.get("CHROMIUM"):
+        raise CannotRunError(
+            "no browser: .ci/fetch-chromium .chromium, then CHROMIUM=$PWD/.chromium/bin/chromium"
+        )
+    del quick
+    directory = HERE / "playwright"
+    return pytest_units(directory, files(directory, "test_*.py"), configuration=os.devnull)
+
+
 PROGRAMS = {
     program.name: program
     for program in (
@@ -174,6 +177,12 @@ PROGRAMS = {
             environment={"PYTHONNOUSERSITE": "1"},
         ),
         Program("greenletio", greenletio_units, "the tests of its source distribution"),
+        Program(
+            "playwright",
+            playwright_units,
+            "its sync API in Chromium, by tests written here: PyPI has none of its own",
+            needs_sdist=False,
+        ),
     )
 }
 
@@ -402,12 +411,13 @@ HEAD = """\
 # Programs and tools that run on greenlane
 
 This page is generated: `tox -e programs-report` writes it from what the environments
-`programs-gevent`, `programs-eventlet`, `programs-sqlalchemy`, `programs-greenletio` and `tools`
-have found. Do not edit it.
+`programs-gevent`, `programs-eventlet`, `programs-sqlalchemy`, `programs-greenletio`,
+`programs-playwright` and `tools` have found. Do not edit it.
 
 ## Programs
 
-The programs are PyPI's wheels, their tests are their own, and neither is changed. Each file of
+The programs are PyPI's wheels, their tests are their own unless the table says something else, and
+neither is changed. Each file of
 tests runs on greenlet, and then under `python -m greenlane`. Where a test fails on either side,
 three more runs of its file on both decide, with nothing beside them; ten, if it then looks worse
 on greenlane. *Unsteady* tests pass in some of these runs and fail in others, on both or on greenlet
@@ -444,7 +454,8 @@ def program_lines(result: dict[str, Any]) -> tuple[str, list[str]]:
             lists.append(f"- {where} ({theirs} on greenlet, {ours} on greenlane):")
             lists += [f"  - `{name}`" for name in names]
     cells = " | ".join(str(counts[each]) for each in COLUMNS)
-    row = f"| {result['program']} {result['version']} | {result['what']} | {cells} |"
+    name = f"{result['program']} {result['version']}"
+    row = f"| {name} | {result['python']} | {result['what']} | {cells} |"
     return row, lists
 
 
@@ -460,25 +471,26 @@ def tool_lines(results: Path) -> list[str]:
 
 def report(results: Path, output: Path) -> int:
     """Write the page, from all results. Raises CannotRunError where one is missing."""
-    missing = [
-        f"{name.removesuffix('.json')}"
-        for name in [*(f"{program}.json" for program in PROGRAMS), "tools.json"]
-        if not (results / name).exists()
-    ]
+    whole = {name: sorted(results.glob(f"{name}-py3[0-9]*.json")) for name in PROGRAMS}
+    missing = [f"programs-{name}" for name, paths in whole.items() if not paths]
+    if not (results / "tools.json").exists():
+        missing.append("tools")
     if missing:
-        environments = ",".join(each if each == "tools" else f"programs-{each}" for each in missing)
-        raise CannotRunError(f"no results in {results}: run `tox -e {environments}` first")
-    found = [json.loads((results / f"{name}.json").read_text()) for name in PROGRAMS]
+        raise CannotRunError(f"no results in {results}: run `tox -e {','.join(missing)}` first")
+    found = [json.loads(path.read_text()) for paths in whole.values() for path in paths]
     lines = [HEAD]
-    lines += [f"| program | tests | {' | '.join(COLUMNS)} |", "|---|---|" + "---:|" * len(COLUMNS)]
+    lines += [f"| program | CPython | tests | {' | '.join(COLUMNS)} |"]
+    lines += ["|---|---|---|" + "---:|" * len(COLUMNS)]
     details: list[str] = []
     for result in found:
         row, lists = program_lines(result)
         lines.append(row)
         if lists:
-            details += ["", f"### {result['program']}: what does not pass on both", "", *lists]
-    versions = ", ".join(f"{side} {release}" for side, release in found[0]["sides"].items())
-    lines += ["", f"CPython {found[0]['python']}, {versions}.", *details, "", *tool_lines(results)]
+            name = f"{result['program']} on {result['python']}"
+            details += ["", f"### {name}: what does not pass on both", "", *lists]
+    sides = {f"{side} {each['sides'][side]}" for each in found for side in SIDES}
+    lines += ["", f"With {', '.join(sorted(sides, reverse=True))}."]
+    lines += [*details, "", *tool_lines(results)]
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("\n".join(lines) + "\n")
     print(output)
@@ -488,12 +500,17 @@ def report(results: Path, output: Path) -> int:
 # ---- The command line ----------------------------------------------------------------------------
 
 
+def results_file(name: str) -> Path:
+    """Return the file of results of this CPython."""
+    return RESULTS / f"{name}-py{sys.version_info.major}{sys.version_info.minor}.json"
+
+
 def run(program: Program, quick: bool, words: list[str]) -> int:
     """Run a program's tests, keep the results, and return the exit code."""
     result = run_program(program, quick, words)
     runs: Runs = result["runs"]
     part = "-quick" if quick else "-part" if words else ""
-    (RESULTS / f"{program.name}{part}.json").write_text(json.dumps(result, indent=1) + "\n")
+    results_file(program.name + part).write_text(json.dumps(result, indent=1) + "\n")
     for (theirs, ours), names in sorted(compare(runs).items()):
         print(f"{len(names):6} {theirs} on greenlet, {ours} on greenlane")
     worse = regressions(runs)

@@ -19,6 +19,10 @@ HEADERS = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="all cases of test_nomemory.py")
+
+
 def build(source: str, header: str, factory: pytest.TempPathFactory) -> str:
     """Compile extensions/``source`` and return the directory of the result."""
     directory = factory.mktemp(f"{Path(source).stem}_{header}")

@@ -236,8 +236,26 @@ def test_switch_errors(capi_probe: str) -> None:
     api = load("capi_probe", capi_probe)
     child = greenlet(lambda: 1)
     message_of(TypeError, api.switch, object(), None, None)
-    message_of(TypeError, api.switch, child, [1], None)
     assert not child.dead
+
+
+@isolated
+def test_switch_sends_what_is_no_tuple(capi_probe: str) -> None:
+    api = load("capi_probe", capi_probe)
+    marker = [1]
+    before = sys.getrefcount(marker)
+    back = getcurrent()
+    partner = greenlet(lambda first: (first, back.switch()))
+    api.switch(partner, marker, None)
+    first, second = api.switch(partner, marker, None)
+    assert first is second is marker
+    named = {"a": 1}
+    assert api.switch(greenlet(lambda *args, **kwargs: (args, kwargs)), marker, named) == (
+        (marker,),
+        named,
+    )
+    del first, second, partner
+    assert sys.getrefcount(marker) == before
     assert message_of(ZeroDivisionError, api.switch, greenlet(lambda: 1 // 0), None, None)
     foreign: list[greenlet] = []
     arrived, leave = threading.Event(), threading.Event()

@@ -70,7 +70,7 @@ def test_what_is_alike_and_better(program: Any, capsys: pytest.CaptureFixture[st
     assert programs.run(program, False, []) == 0
     shown = capsys.readouterr().out
     assert "failed on greenlet, passed on greenlane" in shown
-    result = json.loads((programs.RESULTS / "pytest.json").read_text())
+    result = json.loads(programs.results_file("pytest").read_text())
     assert programs.compare(result["runs"]) == {
         ("passed", "passed"): [
             *("file.Test.test_alike", "file.Test.test_worse", "file.Test.test_z_crash"),
@@ -89,7 +89,7 @@ def test_what_is_worse(program: Any, capsys: pytest.CaptureFixture[str], bad: st
     shown = capsys.readouterr().out
     which = "test_worse" if bad == "worse" else "test_z_crash"
     assert f"passes on greenlet, but not always on greenlane: file.Test.{which}" in shown
-    result = json.loads((programs.RESULTS / "pytest.json").read_text())
+    result = json.loads(programs.results_file("pytest").read_text())
     # It was tried more often, in case greenlet were unsteady.
     assert len(result["runs"]["greenlet"][f"file.Test.{which}"]) == programs.MOST_RUNS
 
@@ -140,7 +140,10 @@ def test_verdict() -> None:
     assert programs.verdict(["passed", "failed", "passed"]) == "unsteady"
 
 
-def test_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "RESULTS", tmp_path)
     output = tmp_path / "page.md"
     arguments = ["report", "--results", str(tmp_path), "--output", str(output)]
     assert programs.main(arguments) == 2
@@ -149,11 +152,19 @@ def test_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = {"greenlet": {"a": ["passed"], "b": ["failed"]}, "greenlane": {"a": ["passed"]}}
     for name in programs.PROGRAMS:
         result = {"program": name, "version": "1", "what": "all", "python": "3", "runs": runs}
-        (tmp_path / f"{name}.json").write_text(json.dumps(result | {"sides": {"greenlet": "3"}}))
+        result["sides"] = {"greenlet": "3.5", "greenlane": "0.1"}
+        programs.results_file(name).write_text(json.dumps(result))
+    # Of another CPython; and what is not the whole, which does not count.
+    later = programs.results_file("gevent").with_name("gevent-py399.json")
+    later.write_text(json.dumps(result | {"program": "gevent", "python": "3.99"}))
+    later.with_name("gevent-quick-py399.json").write_text("{}")
     tool = {"tool": "gdb", "version": "1", "what": "a trace", "outcome": "works"}
     (tmp_path / "tools.json").write_text(json.dumps([tool]))
     assert programs.main(arguments) == 0
     page = output.read_text()
-    assert "| gevent 1 | all | 1 | 0 | 0 | 1 | 0 | 0 |" in page
+    assert "| gevent 1 | 3 | all | 1 | 0 | 0 | 1 | 0 | 0 |" in page
+    assert "| gevent 1 | 3.99 | all | 1 | 0 | 0 | 1 | 0 | 0 |" in page
+    assert "With greenlet 3.5, greenlane 0.1." in page
+    assert "### gevent on 3.99: what does not pass on both" in page
     assert "- unsteady (failed on greenlet, absent on greenlane):\n  - `b`" in page
     assert "| gdb | 1 | a trace | works |" in page
