@@ -140,10 +140,10 @@ struct gl_thread {
     bool is_late;
 };
 
-/* Written when the module is initialised, and read-only from then on but for lane_limit; anew when an
- * interpreter starts after the end of another. These are
- * process-wide because the C API passes no module: PyGreenlet_New() must find the type on its own.
- * For the same reason, and because compiled subclasses need a static base, the type is static. */
+/* Written when the module is initialised, and read-only from then on but for lane_limit; anew when
+ * an interpreter starts after the end of another. These are process-wide because the C API passes
+ * no module: PyGreenlet_New() must find the type on its own. For the same reason, and because
+ * compiled subclasses need a static base, the type is static. */
 typedef struct {
     PyObject *error;
     PyObject *greenlet_exit;
@@ -244,8 +244,8 @@ void gl_thread_defer(gl_thread *thread, PyGreenlet *greenlet);
 /* Drops what was deferred. Runs Python code; keeps the pending exception. Called by
  * gl_thread_drain_deferred(). */
 void gl_thread_drop_deferred(gl_thread *thread);
-/* Leaves all records to the interpreter that they belonged to, which has ended. Ids of thread states
- * start afresh in the next one. */
+/* Leaves all records to the interpreter that they belonged to, which has ended. Ids of thread
+ * states start afresh in the next one. */
 void gl_forget_threads(void);
 /* How many main greenlets exist in the process. */
 size_t gl_count_main_greenlets(void);

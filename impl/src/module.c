@@ -408,8 +408,8 @@ add_names(PyObject *module)
     return error == 0;
 }
 
-/* What is made afresh if an interpreter starts in a process in which another one has ended: all that
- * the static type and the constants refer to has gone with that one. */
+/* In a process in which another interpreter has ended, all that the static type and the constants
+ * refer to has gone with that one: they are made afresh. */
 static int
 forget_ended_interpreter(void)
 {

@@ -324,10 +324,10 @@ complain(PyObject *self)
     Py_DECREF(file);
 }
 
-/* Would what runs now be moved if somebody else needed its lane? The collector must not be, which has
- * the heads of its lists on the stack: objects that are deallocated meanwhile write there. So what
- * it would kill waits for it to end. (It may be another thread's collection: to wait does no harm.)
- */
+/* Would what runs now be moved if somebody else needed its lane? The collector must not be: it has
+ * the heads of its lists on the stack, and objects that are deallocated meanwhile write there. So
+ * what it would kill waits for it to end. (It may be another thread's collection: to wait does no
+ * harm.) */
 static bool
 is_movable(const gl_thread *thread)
 {

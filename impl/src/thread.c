@@ -15,8 +15,8 @@
  * A thread-local pointer finds the record quickly. It is a hint: a program may change thread states
  * under us (PyThreadState_Swap), so the pointer is believed only when the record it leads to names
  * the current thread state. A stale hint leads to a record all the same: their memory is kept for
- * other threads, never freed. (The pointer does not hold a count: that of a thread which ended while
- * its record was late would never be dropped.)
+ * other threads, never freed. (The pointer does not hold a count: that of a thread which ended
+ * while its record was late would never be dropped.)
  */
 #include "greenlet.h"
 

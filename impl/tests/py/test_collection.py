@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import ctypes
+import functools
 import gc
 import sys
 import threading
@@ -580,7 +580,7 @@ def test_the_collector_is_not_moved() -> None:
 
 @isolated
 def test_the_collector_is_not_moved_by_what_it_drops() -> None:
-    """One that has survived a kill is not finalized again: it is dropped, when a list is cleared."""
+    """One that has survived a kill is not finalized again: clearing a list drops it."""
     lanes.set_limit(0)
     gc.disable()
     survivors: list[greenlet] = []
@@ -686,7 +686,7 @@ def test_a_collection_that_never_ends() -> None:
 
     class Leaving:
         def __init__(self) -> None:
-            self.me = [self]
+            self.me: list[Any] = [self]
 
         def __del__(self) -> None:
             left.switch()
@@ -703,7 +703,8 @@ def test_a_collection_that_never_ends() -> None:
 
     def use_lanes() -> None:
         for _ in range(2):
-            assert all([suspended() for _ in range(10)])
+            many = [suspended() for _ in range(10)]
+            assert all(many)
 
     for target in (work, use_lanes):
         thread = threading.Thread(target=target)

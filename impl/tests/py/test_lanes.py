@@ -10,6 +10,7 @@ import re
 import resource
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,79 @@ def test_recursion_is_as_deep_as_without_greenlets() -> None:
     assert abs(plain - reached[0]) <= 5
 
 
+class Counted:
+    """Objects of many kinds of recursion, each of which counts how deep it has got."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def again(self, step: Callable[[], object]) -> None:
+        self.depth += 1
+        step()
+
+    def call(self, *_: object) -> Any:
+        self.again(self.call)
+
+    def sort(self, *_: object) -> Any:
+        self.again(lambda: sorted([1], key=self.sort))
+
+    def substitute(self, *_: object) -> Any:
+        self.again(lambda: re.sub("a", self.substitute, "a"))
+
+    def dump(self, *_: object) -> Any:
+        self.again(lambda: json.dumps(self, default=self.dump))
+
+    def reduce(self) -> Any:
+        self.again(lambda: pickle.dumps(self))
+
+    def __reduce_ex__(self, _: object) -> Any:
+        return self.reduce()
+
+    def represent(self) -> str:
+        self.again(lambda: repr(self))
+        return ""
+
+    def __repr__(self) -> str:
+        return self.represent()
+
+    def __getattr__(self, name: str) -> Any:
+        self.again(lambda: self.name)
+
+    def look_up(self) -> None:
+        self.name  # noqa: B018
+
+    def reach(self, kind: str) -> int:
+        try:
+            getattr(self, kind)()
+        except RecursionError:
+            return self.depth
+        raise AssertionError("went on for ever")
+
+
+@pytest.mark.parametrize(
+    "kind", ["call", "sort", "substitute", "dump", "reduce", "represent", "look_up"]
+)
+@isolated
+def test_recursion_is_as_deep_as_in_a_thread(kind: str) -> None:
+    """A thread with as large a stack: in it, and in greenlets of it and of the main thread."""
+    reached: list[int] = []
+
+    def measure() -> None:
+        reached.append(Counted().reach(kind))
+        reached.append(greenlet(lambda: Counted().reach(kind)).switch())
+        reached.append(greenlet(lambda: Counted().reach(kind)).switch())
+
+    threading.stack_size(8 * MIB)
+    thread = threading.Thread(target=measure)
+    thread.start()
+    thread.join()
+    measure()
+    plain, *others = reached
+    assert plain > 30
+    # Where the interpreter measures the stack, a lane is a little smaller than 8 MiB.
+    assert max(abs(each - plain) for each in others) <= max(5, plain // 50), reached
+
+
 @isolated
 def test_recursion_limit_can_be_raised() -> None:
     sys.setrecursionlimit(30_000)
@@ -189,6 +263,31 @@ def test_overflow_meets_the_guard(stack_probe: str) -> None:
     )
     assert "Segmentation fault" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("number", [4096, 0], ids=["own lanes", "shared lanes"])
+def test_overflow_says_where(stack_probe: str, number: int) -> None:
+    """With faulthandler on, the Python stack of the greenlet is printed, and no other's."""
+    done = run_script(
+        f"""
+        import sys
+        sys.path.insert(0, {stack_probe!r})
+        import stack_probe
+        from greenlane import greenlet
+        from support import suspended
+
+        def the_one_that_overflows():
+            stack_probe.use(9 << 20)
+
+        others = [suspended() for _ in range(20)]
+        greenlet(the_one_that_overflows).switch()
+        """,
+        returncode=-signal.SIGSEGV,
+        environment={"GREENLANE_LANES": str(number)},
+    )
+    frames = [line for line in done.stderr.splitlines() if "line" in line and " in " in line]
+    assert frames[0].endswith("the_one_that_overflows")
+    assert not any("<lambda>" in line or "suspended" in line for line in frames)
 
 
 # ---- Many ----------------------------------------------------------------------------------------

@@ -135,12 +135,16 @@ def change_tracer(case: Case) -> None:
     settrace(None)
 
 
+def fail(_: Case) -> None:
+    raise WantedError
+
+
 ACTIONS: dict[str, Step] = {
     "switch to the main greenlet": lambda case: case.root.switch(),
     "switch to a suspended one": lambda case: case.sleeper.switch(),
     "switch to a new one": lambda case: case.new(case.wait).switch(),
     "switch to a dead one": lambda case: case.dead.switch(),
-    "switch to oneself": lambda case: getcurrent().switch(),
+    "switch to oneself": lambda _: getcurrent().switch(),
     "switch to the victim": switch_to_victim,
     "throw": lambda case: case.sleeper.throw(WantedError),
     "throw into the victim": throw_into_victim,
@@ -149,10 +153,10 @@ ACTIONS: dict[str, Step] = {
     "drop another": lambda case: case.spare.clear(),
     "drop the victim": lambda case: case.victim.clear(),
     "start a thread": in_a_thread,
-    "collect": lambda case: gc.collect(),
+    "collect": lambda _: gc.collect(),
     "change the limit": change_limit,
     "change the tracer": change_tracer,
-    "raise": lambda case: (_ for _ in ()).throw(WantedError),
+    "raise": fail,
 }
 
 
@@ -391,7 +395,7 @@ def exit_made(case: Case) -> Iterator[None]:
         BaseException.__init__(self, *args)
         case.act()
 
-    GreenletExit.__init__ = initialise  # type: ignore[method-assign,assignment]
+    GreenletExit.__init__ = initialise  # type: ignore[method-assign]
     yield
     del GreenletExit.__init__
 

@@ -10,9 +10,9 @@ suspended. After each round
 - nothing ran in another thread than its own: each greenlet's `finally` looks,
 - no thread ended in an exception, and none was reported as unraisable,
 - no other thread's record is left,
-- no greenlet is left but the main one, if the round was a *tidy* one (every other round is), in which
-  threads keep to their own greenlets and end them before they end themselves; else none but dead
-  ones, which the C stacks of others refer to that were suspended when their threads ended,
+- no greenlet is left but the main one, if the round was a *tidy* one (every other round is), in
+  which threads keep to their own greenlets and end them before they end themselves; else none but
+  dead ones, which the C stacks of others refer to that were suspended when their threads ended,
 - nothing took longer than a minute: else the stacks of all threads are printed, and the process
   ends with a failure.
 

@@ -6,8 +6,8 @@ A round is a ring of greenlets that switches many times, births and deaths, gree
 exceptions, in cycles that are collected, in threads that end with others suspended, and a wave of
 more greenlets than may have a stack of their own. What the process holds is measured as often as
 `--samples` says; the first third of the samples is for warming up. It is flat if the largest sample
-of the last third is not above the largest of the second by more than `SLACK`. Prints the samples and
-a verdict; exits with 1 if something grows.
+of the last third is not above the largest of the second by more than `SLACK`. Prints the samples
+and a verdict; exits with 1 if something grows.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def ring() -> int:
         following[number].append(made[(number + 1) % RING])
         each.switch(following[number])
     made[0].switch()
-    for each in following:
-        each.clear()
+    for links in following:
+        links.clear()
     return RING * TURNS
 
 

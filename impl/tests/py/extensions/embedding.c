@@ -2,8 +2,8 @@
  *
  *     embedding EXECUTABLE TIMES CODE
  *
- * EXECUTABLE is the Python whose environment to use. Exits with 0 if CODE ended well each time, 1 if
- * it raised, 2 if an interpreter could not be started or ended. */
+ * EXECUTABLE is the Python whose environment to use. Exits with 0 if CODE ended well each time, 1
+ * if it raised, 2 if an interpreter could not be started or ended. */
 #include <Python.h>
 
 #include <stdlib.h>

@@ -46,8 +46,8 @@ probe_call(PyObject *module, PyObject *args)
     pthread_t threads[64];
     job jobs[64];
     int started = 0;
-    Py_BEGIN_ALLOW_THREADS
-    for (; started < count; started++) {
+    Py_BEGIN_ALLOW_THREADS for (; started < count; started++)
+    {
         jobs[started] = (job){.function = function, .calls = calls};
         if (pthread_create(&threads[started], NULL, work, &jobs[started]) != 0) {
             break;
@@ -56,8 +56,7 @@ probe_call(PyObject *module, PyObject *args)
     for (int i = 0; i < started; i++) {
         pthread_join(threads[i], NULL);
     }
-    Py_END_ALLOW_THREADS
-    long failures = (count - started) * calls;
+    Py_END_ALLOW_THREADS long failures = (count - started) * calls;
     for (int i = 0; i < started; i++) {
         failures += jobs[i].failures;
     }
