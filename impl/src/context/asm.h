@@ -2,16 +2,33 @@
 #ifndef GREENLANE_CONTEXT_ASM_H
 #define GREENLANE_CONTEXT_ASM_H
 
-/* Branch-protection landing pads, emitted only where the compiler was asked for them, so that
- * the object never claims a property (`.note.gnu.property`) that the code does not have. */
-#if defined(__CET__) && (defined(__x86_64__) || defined(__i386__))
-#include <cet.h>
-#else
-#define _CET_ENDBR
-#endif
-
 /* This is assembly, which clang-format does not know. */
 /* clang-format off */
+
+/* x86: landing pads for indirect branches (IBT), and the property that says so, only where the
+ * compiler was asked for them (bit 0 of __CET__). The linker keeps what all objects claim, so this
+ * one decides that the extension never claims shadow stacks (SHSTK, bit 1), which a switch would
+ * break: the compiler's <cet.h>, made for the same purpose, claims both where both were asked for. */
+#if defined(__CET__) && (__CET__ & 1) && defined(__x86_64__)
+#define GL_LANDING_PAD endbr64
+#define GL_PROPERTY_ALIGNMENT 8
+#elif defined(__CET__) && (__CET__ & 1) && defined(__i386__)
+#define GL_LANDING_PAD endbr32
+#define GL_PROPERTY_ALIGNMENT 4
+#else
+#define GL_LANDING_PAD
+#endif
+#if defined(GL_PROPERTY_ALIGNMENT)
+    /* GNU_PROPERTY_X86_FEATURE_1_AND, bit 0 IBT; filled up to the alignment. */
+    .pushsection .note.gnu.property, "a"
+    .balign GL_PROPERTY_ALIGNMENT
+    .long 4, 2f - 1f, 5
+    .asciz "GNU"
+1:  .long 0xc0000002, 4, 1
+    .balign GL_PROPERTY_ALIGNMENT
+2:  .popsection
+#endif
+
 #if defined(__ELF__)
 #define GL_FUNCTION(name)                                                                          \
     .globl name;                                                                                   \

@@ -66,7 +66,7 @@
 
 /* void gl_context_switch(void **save [4(esp)], void *resume [8(esp)]) */
 GL_FUNCTION(gl_context_switch)
-    _CET_ENDBR
+    GL_LANDING_PAD
     movl 4(%esp), %eax
     movl 8(%esp), %edx
     SAVE_FRAME
@@ -79,7 +79,7 @@ GL_END(gl_context_switch)
 /* void gl_context_start(void **save [4(esp)], void *top [8(esp)], gl_context_entry entry [12(esp)],
  *                       void *argument [16(esp)]) */
 GL_FUNCTION(gl_context_start)
-    _CET_ENDBR
+    GL_LANDING_PAD
     SAVE_FRAME
     movl 28(%esp), %eax
     movl 32(%esp), %edx

@@ -77,7 +77,7 @@
 
 /* void gl_context_switch(void **save [rdi], void *resume [rsi]) */
 GL_FUNCTION(gl_context_switch)
-    _CET_ENDBR
+    GL_LANDING_PAD
     SAVE_FRAME
     movq %rsp, (%rdi)
     /* From here on we are the context suspended at `resume`. Its frame has the same shape, so
@@ -89,7 +89,7 @@ GL_END(gl_context_switch)
 /* void gl_context_start(void **save [rdi], void *top [rsi], gl_context_entry entry [rdx],
  *                       void *argument [rcx]) */
 GL_FUNCTION(gl_context_start)
-    _CET_ENDBR
+    GL_LANDING_PAD
     SAVE_FRAME
     movq %rsp, (%rdi)
     movq %rsi, %rsp
