@@ -35,6 +35,18 @@ typedef void *(*gl_context_entry)(void *argument);
  * pointer is `resume`. Returns when somebody continues the caller in turn. */
 void gl_context_switch(void **save, void *resume);
 
+/* Windows keeps the bounds of the running stack, so a new stack must tell its own: where it ends,
+ * at `top`, lies a gl_stack_end, or what begins like one. */
+#if defined(_WIN32)
+#define GL_STACKS_HAVE_LIMITS
+#endif
+typedef struct gl_stack_end {
+#if defined(GL_STACKS_HAVE_LIMITS)
+    char *low;   /* lowest address of the stack */
+    char *limit; /* lowest address of it that is committed; updated when the entry returns */
+#endif
+} gl_stack_end;
+
 /* Suspends the caller, storing its stack pointer in *save, and calls entry(argument) on the stack
  * that ends (exclusive, 16-byte aligned) at `top`. Returns when somebody continues the caller.
  *
