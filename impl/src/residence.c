@@ -229,6 +229,16 @@ gl_scratch_top(gl_thread *thread)
 
 /* ---- Coming and going ------------------------------------------------------------------------ */
 
+static char *
+new_scratch(void)
+{
+    char *scratch = PyMem_RawMalloc(SCRATCH_SIZE + GL_STACK_END_SIZE);
+    if (scratch != NULL) {
+        gl_stack_make(scratch, scratch + SCRATCH_SIZE);
+    }
+    return scratch;
+}
+
 /* Makes room for `core` on the shared lane that it has been bound to. If refused, nothing has
  * changed. */
 static gl_entrance
@@ -240,8 +250,7 @@ make_room(gl_thread *thread, gl_core *core, gl_core *running)
     if (lane->tail_used && thread->chunk_size == 0) {
         thread->chunk_size = GL_SMALLEST_CHUNK;
     }
-    if ((lane->bound > 1 && thread->scratch == NULL &&
-         (thread->scratch = PyMem_RawMalloc(SCRATCH_SIZE)) == NULL) ||
+    if ((lane->bound > 1 && thread->scratch == NULL && (thread->scratch = new_scratch()) == NULL) ||
         (room > 0 && !reserve(thread, room)) ||
         (lane->tail_used && (core->chunk = PyMem_RawMalloc(thread->chunk_size)) == NULL)) {
         return GL_ENTRANCE_REFUSED;

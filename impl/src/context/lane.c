@@ -63,6 +63,13 @@
  * of the mappings of a process. */
 #define MOST_WITH_MAPPED_GUARDS ((size_t)16000)
 
+#if defined(GL_STACKS_HAVE_LIMITS)
+/* A gl_lane is what lies at the top of its stack. */
+_Static_assert(offsetof(gl_lane, low) == offsetof(gl_stack_end, low) &&
+                   offsetof(gl_lane, limit) == offsetof(gl_stack_end, limit),
+               "a gl_lane begins like a gl_stack_end");
+#endif
+
 static bool
 install_guard(gl_lane_pool *pool, char *start)
 {
