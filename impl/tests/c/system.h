@@ -36,9 +36,9 @@ faults(const char *address)
     return region.State != MEM_COMMIT || region.Protect != PAGE_READWRITE;
 }
 
-/* Pages of the stack that are committed, without the guard page. */
+/* Bytes of the stack that are committed, without the guard page. */
 static inline size_t
-pages_in_use(const gl_lane *lane)
+bytes_in_use(const gl_lane *lane)
 {
     size_t bytes = 0;
     MEMORY_BASIC_INFORMATION region;
@@ -48,7 +48,7 @@ pages_in_use(const gl_lane *lane)
             bytes = (size_t)((const char *)lane - at);
         }
     }
-    return bytes / 4096 + 1;
+    return bytes;
 }
 
 /* The exit code of a process that runs programs[number]. */
@@ -130,9 +130,9 @@ faults(const char *address)
     return how == ENDED_BY_FAULT;
 }
 
-/* Pages that are in memory. */
+/* Bytes of pages that are in memory. */
 static inline size_t
-pages_in_use(const gl_lane *lane)
+bytes_in_use(const gl_lane *lane)
 {
     static unsigned char map[(GL_LANE_SIZE >> 12) + 1];
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -143,7 +143,7 @@ pages_in_use(const gl_lane *lane)
     for (size_t i = 0; i < length / page; i++) {
         count += map[i] & 1;
     }
-    return count;
+    return count * page;
 }
 
 static inline ending
