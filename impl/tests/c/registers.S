@@ -58,6 +58,7 @@
 #error "tests/c/registers.S: no file for this ABI"
 #endif
 
-#if defined(__ELF__)
-    .section .note.GNU-stack, "", %progbits
+#if !defined(__ELF__)
+    .end
 #endif
+    .section .note.GNU-stack, "", %progbits

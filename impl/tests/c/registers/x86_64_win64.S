@@ -102,3 +102,22 @@ FUNCTION(call_with_registers)
     popq %rbp
     ret
 END_FUNCTION(call_with_registers)
+
+/* What test_windows.c needs. */
+
+/* bounds_in_teb(char **base [rcx], char **limit [rdx]) */
+FUNCTION(bounds_in_teb)
+    .seh_endprologue
+    movq %gs:8, %rax
+    movq %rax, (%rcx)
+    movq %gs:16, %rax
+    movq %rax, (%rdx)
+    ret
+END_FUNCTION(bounds_in_teb)
+
+/* read_from(const char *address [rcx]): an int. The instruction that reads is two bytes long. */
+FUNCTION(read_from)
+    .seh_endprologue
+    movl (%rcx), %eax
+    ret
+END_FUNCTION(read_from)
