@@ -33,6 +33,14 @@ def test_interval_and_caveat_agree(
     assert table.comparison(Ratio(value, low, high, 8)) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(8.314, "8.31"), (46.25, "46.2"), (999.4, "999"), (999.6, "1,000"), (71_049, "71,000")],
+)
+def test_numbers_have_three_digits_and_thousands_apart(value: float, text: str) -> None:
+    assert table.number(value) == text
+
+
 def test_an_end_that_reads_one_is_never_significant() -> None:
     for step in range(-200, 201):
         end = 1 + step / 20_000

@@ -4,7 +4,7 @@ An unstarted greenlet may be given a parent in another thread, and moves there. 
 has started here, then has no ancestor in its own thread that it could end in, and the process dies
 of "Fatal Python error: inner_bootstrap: greenlet: ran out of parent greenlets". Assigning such a
 parent to the child itself is refused with ValueError; assigning it to the child's parent is not.
-Clauses that meet here: thread.unstarted-chain, thread.reparent-started.
+Clauses that meet here: thread.error.end, thread.unstarted-chain, thread.reparent-started.
 """
 
 from concurrent.futures import ThreadPoolExecutor

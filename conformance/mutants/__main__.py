@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fnmatch
+import itertools
 import json
 import os
 import random
@@ -22,12 +24,16 @@ from mutants.toml import TOMLDecodeError
 
 SURVIVORS = Path(__file__).resolve().parent / "survivors.toml"
 
+#: The keys of a verdict that say which mutant it is about.
+_IDENTITY = ("target", "where", "what", "line", "old", "new")
+
 _EPILOG = f"""
 examples:
   python -m mutants                                  all of them
   python -m mutants --sample 40 --seed 7             a quick look
   python -m mutants --target core --only 'dead-*'    some of the list
   python -m mutants --list --target reference        what there is, without a trial
+  python -m mutants --output FILE --resume           goes on with a run that was cut short
 
 exit codes:
   0  every mutant was killed, or has a reason to survive; of all of them {GOAL:g} % were killed
@@ -40,7 +46,10 @@ exit codes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; answers its exit code (see ``--help``)."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.resume and options.output is None:
+        parser.error("--resume: needs --output")
     try:
         with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
             return _run(options, Path(scratch))
@@ -104,6 +113,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write the verdicts to FILE as JSON lines"
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="take over the verdicts that --output has, but try those again that survived without"
+        " a reason",
+    )
     return parser
 
 
@@ -124,14 +139,18 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
             print(f"{mutation.file}:{mutation.line}: {mutation.where}: {mutation.what}")
             print(f"    {mutation.before}\n    {mutation.after}")
         return AS_EXPECTED
+    # What has no reason yet is news, and comes first.
+    selected.sort(key=lambda m: survivors.entry_for(known, m) is not None)
     code = AS_EXPECTED
+    earlier = _earlier(options.output, selected) if options.resume else []
     output = options.output.open("w", encoding="utf-8") if options.output else None
     for target in chosen:
         mutations = [m for m in selected if m.target == target.name]
         if mutations:
             folder = scratch / target.name
             folder.mkdir()
-            tally = _judge(target, mutations, known, options, folder, output)
+            done = [v for v in earlier if v.mutation.target == target.name]
+            tally = _judge(target, mutations, done, known, options, folder, output)
             print(f"{target.name}: {tally}", flush=True)
             code = code if tally.as_expected else FAILURES
     if output:
@@ -159,9 +178,37 @@ def _selected(
     return mutations
 
 
+def _earlier(path: Path, mutations: Sequence[Mutation]) -> list[trials.Verdict]:
+    """The verdicts of a file on those of these mutations that look as they did then."""
+    if not path.exists():
+        return []
+    records = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):  # the last line may be half a line
+            record = json.loads(line)
+            if record["kind"] != "survived":
+                records[tuple(record[key] for key in _IDENTITY)] = record
+    found = []
+    for mutation in mutations:
+        record = records.get(tuple(_described(mutation).values()))
+        if record is not None:
+            killer = trials.Case(record["killer"], ()) if record["killer"] else None
+            found.append(trials.Verdict(mutation, killer, record["outcome"], ""))
+    return found
+
+
+def _described(mutation: Mutation) -> dict[str, str | int]:
+    values = (
+        *(mutation.target, mutation.where, mutation.what, mutation.line),
+        *(mutation.before, mutation.after),
+    )
+    return dict(zip(_IDENTITY, values))
+
+
 def _judge(
     target: targets.Target,
     mutations: Sequence[Mutation],
+    earlier: Sequence[trials.Verdict],
     known: Sequence[survivors.Survivor],
     options: argparse.Namespace,
     folder: Path,
@@ -170,9 +217,10 @@ def _judge(
     tally = Tally(known)
     began = time.monotonic()
     print(f"{target.name}: {len(mutations)} mutants; first the suite on the sound one", flush=True)
-    for number, verdict in enumerate(
-        trials.run(target, mutations, options.jobs, folder, options.clause), 1
-    ):
+    done = {verdict.mutation for verdict in earlier}
+    rest = [m for m in mutations if m not in done]
+    new = trials.run(target, rest, options.jobs, folder, options.clause) if rest else ()
+    for number, verdict in enumerate(itertools.chain(earlier, new), 1):
         before = len(tally.stale)
         kind = tally.add(verdict)
         if kind == "survived":
@@ -184,12 +232,7 @@ def _judge(
             )
         if output:
             record = {
-                "target": target.name,
-                "where": verdict.mutation.where,
-                "what": verdict.mutation.what,
-                "line": verdict.mutation.line,
-                "old": verdict.mutation.before,
-                "new": verdict.mutation.after,
+                **_described(verdict.mutation),
                 "kind": kind,
                 "killer": str(verdict.killer or ""),
                 "outcome": verdict.outcome,

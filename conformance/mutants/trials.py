@@ -6,8 +6,8 @@ with the mutant's; then the others, the quick ones first. So most mutants live f
 only a survivor sees the whole suite.
 
 A test kills by failing, crashing or hanging, twice in a row. It hangs if it takes much longer than
-it took on the sound implementation. A process that takes more memory than any test needs is killed
-from outside, which its test shows as a crash.
+it took on the sound implementation, in the first attempt less than in the second. A process that
+takes more memory than any test needs is killed from outside, which its test shows as a crash.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -76,14 +76,16 @@ class Verdict:
 class Server:
     """A process that has collected the suite (see ``served``)."""
 
-    def __init__(self, target: Target, sound: Path, clauses: Sequence[str]) -> None:
+    def __init__(
+        self, module: str, expectations: Path, sound: Path, clauses: Sequence[str]
+    ) -> None:
         # Closed with the process.
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "pytest", str(SUITE), f"--rootdir={SUITE}", "-q"]
         command += [f"--config-file={SUITE / 'pytest.ini'}", "-p", "greenlet_conformance.plugin"]
         command += ["-p", "mutants.served"]
-        command += [f"--greenlet-impl={target.module}", f"--expectations={target.expectations}"]
+        command += [f"--greenlet-impl={module}", f"--expectations={expectations}"]
         command += [f"--clause={pattern}" for pattern in clauses]
         path = [str(sound), str(CONFORMANCE), os.environ.get("PYTHONPATH", "")]
         environment = {
@@ -105,10 +107,10 @@ class Server:
         self._socket = ours
         self._stream = ours.makefile("rw", encoding="utf-8")
 
-    def tests(self) -> list[str]:
-        """The names of the tests that can tell something; asked once, before anything else."""
-        names: list[str] = self._answer()
-        return names
+    def tests(self) -> dict[str, list[str]]:
+        """The tests that can tell something, and their clauses; asked once, before all else."""
+        tests: dict[str, list[str]] = self._answer()
+        return tests
 
     def play(self, folder: Path, cases: Sequence[tuple[Case, float]]) -> list[list[Any]]:
         """The outcome, the seconds and the message of each case, up to the first that fails."""
@@ -188,7 +190,7 @@ def run(
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(jobs) as pool:
         servers = []
         for _ in range(jobs):
-            servers.append(Server(target, sound, clauses))
+            servers.append(Server(target.module, target.expectations, sound, clauses))
             stack.callback(servers[-1].close)
         tests = [server.tests() for server in servers]
         stack.enter_context(_memory_watched([s.process.pid for s in servers]))
@@ -213,7 +215,7 @@ def run(
 
 def _sound_seconds(
     target: Target,
-    tests: Sequence[str],
+    tests: Iterable[str],
     servers: Sequence[Server],
     sound: Path,
     pool: ThreadPoolExecutor,

@@ -5,8 +5,7 @@ What it does, in the order in which Sphinx calls it:
 1. `builder-inited`: reads what the pages are made of, see `material.py`;
 2. `source-read`: fills in the pages that are templates: `clauses/*.md` and `findings.md`;
 3. `doctree-read`: gives each clause of a chapter an anchor that is its id, a badge for its level
-   and links to its tests; turns `` `clause.id` `` anywhere into a link to that clause; puts
-   drawings into the page itself, so that they have the colours of its text;
+   and links to its tests; turns `` `clause.id` `` anywhere into a link to that clause;
 4. `html-collect-pages`: adds a page for each file of the suite, to which the clauses link.
 """
 
@@ -15,7 +14,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -86,9 +84,6 @@ def mark(app: Sphinx, doctree: nodes.document) -> None:
         clause = app.material.book.clauses.get(literal.astext())
         if clause and not _in_title_or_link(literal):
             literal.replace_self(_link_to_clause(app, clause))
-    for image in list(doctree.findall(nodes.image)):
-        if image["uri"].endswith(".svg"):
-            image.parent.replace(image, _drawing(app, image))
 
 
 def _in_title_or_link(node: nodes.Node) -> bool:
@@ -158,15 +153,6 @@ def _link(app: Sphinx, page: str, anchor: str, text: nodes.Node) -> nodes.refere
     """A link from the page that is being read. The site's tests follow it."""
     uri = app.builder.get_relative_uri(app.env.docname, page)
     return nodes.reference("", "", text, refuri=f"{uri}#{anchor}")
-
-
-def _drawing(app: Sphinx, image: nodes.image) -> nodes.raw:
-    path = Path(app.env.doc2path(app.env.docname)).parent / image["uri"]
-    app.env.note_dependency(str(path))
-    drawing = path.read_text(encoding="utf-8").partition("<svg ")
-    label = html.escape(image["alt"], quote=True)
-    text = f'<svg role="img" aria-label="{label}" class="drawing" {drawing[2]}'
-    return nodes.raw("", text, format="html")
 
 
 # --- the suite ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 project = "What a greenlet is"
 author = "the authors of greenlane"
-extensions = ["myst_parser", "clauses"]
+extensions = ["myst_parser", "clauses", "drawings"]
 myst_enable_extensions = ["deflist"]
 exclude_patterns = ["tests"]
 

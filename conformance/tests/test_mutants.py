@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -421,6 +423,33 @@ def test_command_tries() -> None:
     assert out.splitlines()[-1].startswith("reference: 1 killed"), out
 
 
+def test_command_resumes(tmp_path: Path) -> None:
+    """What FILE has is taken over, but a survivor without a reason is tried again."""
+    file = tmp_path / "verdicts.jsonl"
+    arguments = ["--target", "reference", "--only", "settrace", "--clause", "trace.settrace"]
+    arguments += ["--output", str(file)]
+    first = _records(_command(*arguments), file)
+    kinds = [record["kind"] for record in first]
+    assert kinds.count("killed") >= 2
+    first[0]["killer"] = "somebody"
+    first[1]["kind"] = "survived"
+    file.write_text("".join(f"{json.dumps(record)}\n" for record in first[:-1]) + '{"tar')
+    second = _records(_command(*arguments, "--resume"), file)
+    assert sorted(_mutants(second)) == sorted(_mutants(first))
+    assert [r["killer"] for r in second].count("somebody") == 1
+    assert sorted(r["kind"] for r in second) == sorted(kinds)
+
+
+def _records(answer: Iterator[str | int], file: Path) -> list[dict[str, Any]]:
+    code, _, err = answer
+    assert (code in (0, 1), err) == (True, "")
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def _mutants(records: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(record["what"], record["new"]) for record in records]
+
+
 def test_command_refuses() -> None:
     """Its errors are one line."""
     code, _, err = _command("--only", "nothing*")
@@ -428,3 +457,6 @@ def test_command_refuses() -> None:
     assert err == "mutants: error: --only nothing*: no mutant is called like this\n"
     code, _, err = _command("--sample", "0")
     assert code == 2
+    code, _, err = _command("--resume")
+    assert code == 2
+    assert str(err).endswith("--resume: needs --output\n")

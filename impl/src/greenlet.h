@@ -5,13 +5,14 @@
  *   transfer.c  switch, throw, start, death: all changes of control
  *   residence.c whose stack is on which lane
  *   trace.c     the tracer that settrace() installs
+ *   record.c    what happened to greenlets, for `python -m greenlane trace`
  *   thread.c    what is kept per thread
  *   capi.c      the functions behind the capsule
  *
  * Everything here is protected by the GIL. State that changes lies in a greenlet (gl_core) or
- * belongs to one thread (gl_thread); `gl_module` is written at import only. A build without the GIL
- * would have to guard gl_thread.deferred, which other threads append to, and the fields of gl_core
- * that attributes read from other threads.
+ * belongs to one thread (gl_thread); `gl_module` is written at import only, and there is one
+ * recorder. A build without the GIL would have to guard gl_thread.deferred, which other threads
+ * append to, the fields of gl_core that attributes read from other threads, and the recorder.
  */
 #ifndef GREENLANE_GREENLET_H
 #define GREENLANE_GREENLET_H
@@ -35,6 +36,9 @@ typedef struct gl_core gl_core;
 #else
 #define GL_TLS_MODEL
 #endif
+
+/* Under this name a record hangs in its thread state's dictionary. */
+#define GL_GUARD_NAME "greenlane.thread"
 
 typedef struct gl_thread gl_thread;
 
@@ -80,6 +84,7 @@ struct gl_core {
     bool is_main;              /* the root of a thread's tree, which runs on the thread's stack */
     bool ending;               /* `run` is over; the greenlet is looking for who continues */
     bool was_finalized;        /* by the garbage collector, which does so once */
+    bool is_deferred;          /* is it in its thread's list? */
     gl_thread *thread;         /* counted; NULL until started */
     void *sp;                  /* valid while suspended */
     void *chunk;               /* its first data stack chunk: the lane's tail, or on the heap */
@@ -90,7 +95,10 @@ struct gl_core {
     PyGreenlet *parent;        /* owned; NULL for main greenlets */
     PyObject *run;             /* owned; what to call, or what is being called */
     gl_pybase base;            /* what the interpreter points to during the run */
+    PyGreenlet *next_deferred; /* in that list */
     gl_call call;              /* during the run */
+    uint32_t serial;           /* for the recorder; 0: none yet */
+    bool was_introduced;       /* to the recorder */
 };
 
 /* What is kept per thread: to be exact, per Python thread state. Counted, not a Python object,
@@ -100,7 +108,7 @@ struct gl_thread {
     uint64_t id;           /* of the thread state, never used twice; 0 once it has exited */
     PyGreenlet *current;   /* owned */
     PyGreenlet *main;      /* owned; NULL once the thread has exited */
-    PyObject *tracer;      /* owned; NULL: none */
+    PyObject *tracer;      /* owned; NULL: none; None: none, but the recorder (record.c) */
 
     /* The parcel of the switch in progress: written by the greenlet that leaves, taken by the one
      * that arrives before it does anything else. */
@@ -109,12 +117,14 @@ struct gl_thread {
     PyObject *unused; /* owned; if the target is new: the `run` that it had, if another was found */
 
     /* Greenlets of this thread that another one dropped the last reference to. Owned. */
-    PyGreenlet **deferred;
-    size_t deferred_count;
-    size_t deferred_capacity;
+    PyGreenlet *deferred; /* the first one; NULL: none */
+    PyGreenlet *last_deferred;
 
     gl_lane_pool lanes;
-    char *scratch;         /* a small stack, made when lanes are first shared */
+    char *scratch; /* a small stack, made when lanes are first shared */
+#if defined(GL_VALGRIND)
+    unsigned valgrind; /* its number there */
+#endif
     gl_slice *spare_slice; /* for the next stack that is evicted, or NULL */
     size_t chunk_size;     /* of data stacks that are not in a lane's tail */
     size_t heap_size;      /* bytes of all such data stacks and slices */
@@ -125,11 +135,13 @@ struct gl_thread {
 
     size_t references;
     gl_thread *next_late; /* see thread.c */
+    gl_thread *next_free; /* when the record is nobody's */
     PyObject *late_dict;  /* borrowed */
     bool is_late;
 };
 
-/* Written when the module is initialised, and read-only from then on but for lane_limit. These are
+/* Written when the module is initialised, and read-only from then on but for lane_limit; anew when an
+ * interpreter starts after the end of another. These are
  * process-wide because the C API passes no module: PyGreenlet_New() must find the type on its own.
  * For the same reason, and because compiled subclasses need a static base, the type is static. */
 typedef struct {
@@ -139,7 +151,8 @@ typedef struct {
     PyObject *str_run;
     PyObject *str_switch;
     PyObject *str_throw;
-    size_t lane_limit; /* of a thread's pool, at first */
+    PyObject *str_guard; /* GL_GUARD_NAME */
+    size_t lane_limit;   /* of a thread's pool, at first */
 } gl_module_constants;
 
 extern gl_module_constants gl_module;
@@ -153,22 +166,23 @@ PyObject *gl_throw(PyGreenlet *target, PyObject *type, PyObject *value, PyObject
 /* Drops what a greenlet was started with. May run Python code. */
 void gl_drop_arguments(gl_call *call);
 /* Throws GreenletExit into a suspended greenlet of this thread, with the current one as its parent
- * for that while. Errors are reported as unraisable. */
-void gl_kill(PyGreenlet *greenlet);
+ * for that while. Errors are reported as unraisable. False if there was no memory to do it: nothing
+ * has changed. */
+bool gl_kill(PyGreenlet *greenlet);
 /* The thread that `greenlet` or else its nearest started ancestor belongs to; NULL if the chain
  * ends before one (it was cleared by the garbage collector). Borrowed. */
 gl_thread *gl_lineage(PyGreenlet *greenlet);
 
 /* residence.c */
 typedef enum {
-    GL_ENTRANCE_REFUSED,    /* no memory; nothing has changed */
+    GL_ENTRANCE_REFUSED,    /* no memory, or no room; nothing has changed */
     GL_ENTRANCE_FREE,       /* the greenlet can run */
     GL_ENTRANCE_BY_SCRATCH, /* it can, once the running greenlet has departed to the scratch stack
                              */
 } gl_entrance;
 /* Binds a greenlet that is about to start to a lane. */
 gl_entrance gl_settle(gl_thread *thread, gl_core *core);
-/* Brings an evicted greenlet's stack to its lane. */
+/* Brings an evicted greenlet's stack to its lane. If refused, there is an exception. */
 gl_entrance gl_bring_in(gl_thread *thread, gl_core *core);
 /* After GL_ENTRANCE_BY_SCRATCH, on the scratch stack: clears the lane of the greenlet that is about
  * to run, and brings its stack in if it has started. */
@@ -191,6 +205,29 @@ size_t gl_suspended_size(const gl_core *core);
 PyObject *gl_trace(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, PyObject *value);
 PyObject *gl_settrace(gl_thread *thread, PyObject *tracer);
 
+/* record.c. Most of these do nothing unless something is recorded, and run no Python code. */
+/* Makes the transfers of a thread known to the recorder: after anything that took away its tracer.
+ */
+void gl_record_watch(gl_thread *thread);
+/* A thread has been enrolled, which is the birth of its main greenlet. */
+void gl_record_thread(gl_thread *thread);
+void gl_record_birth(PyGreenlet *greenlet, PyGreenlet *parent);
+/* It has got the parent that it has now. */
+void gl_record_adoption(PyGreenlet *greenlet);
+/* It ended without running: it had not started, or can't be run any more. */
+void gl_record_end(const gl_core *core);
+/* gl_trace() calls it in the target, with no exception pending. Tells whether there is a tracer of
+ * the program's to call. May run Python code. */
+bool gl_record_transfer(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, bool is_throw);
+/* The number by which a greenlet is known to the recorder; 0 if it is not. */
+uint32_t gl_record_serial(PyGreenlet *greenlet);
+/* Begins, or begins anew, to keep the last `capacity` records. `callback` is called as
+ * callback(serial, greenlet, run, argument, parent's serial) for each greenlet once. -1 with
+ * MemoryError. */
+int gl_record_start(size_t capacity, PyObject *callback);
+/* (records, places, how many records were dropped); or NULL with an exception. */
+PyObject *gl_record_stop(void);
+
 /* thread.c */
 /* The record that this operating-system thread used last, or NULL: a hint, see thread.c. */
 extern _Thread_local gl_thread *gl_thread_hint GL_TLS_MODEL;
@@ -201,11 +238,15 @@ void gl_thread_free(gl_thread *thread);
 /* Finds out whether a thread other than the calling one has exited unnoticed. May run Python code.
  */
 void gl_thread_refresh(gl_thread *thread);
-/* Keeps `greenlet` (which gains a reference) until its thread gets round to dropping it. */
+/* Keeps `greenlet` (which gains a reference) until its thread gets round to dropping it. Never
+ * fails. */
 void gl_thread_defer(gl_thread *thread, PyGreenlet *greenlet);
 /* Drops what was deferred. Runs Python code; keeps the pending exception. Called by
  * gl_thread_drain_deferred(). */
 void gl_thread_drop_deferred(gl_thread *thread);
+/* Leaves all records to the interpreter that they belonged to, which has ended. Ids of thread states
+ * start afresh in the next one. */
+void gl_forget_threads(void);
 /* How many main greenlets exist in the process. */
 size_t gl_count_main_greenlets(void);
 
@@ -263,7 +304,7 @@ gl_thread_release(gl_thread *thread)
 static inline void
 gl_thread_drain_deferred(gl_thread *thread)
 {
-    if (GL_UNLIKELY(thread->deferred_count > 0)) {
+    if (GL_UNLIKELY(thread->deferred != NULL)) {
         gl_thread_drop_deferred(thread);
     }
 }

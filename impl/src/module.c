@@ -154,6 +154,61 @@ module_set_lane_limit(PyObject *module, PyObject *number)
     Py_RETURN_NONE;
 }
 
+/* ---- The recorder; the Python side is greenlane/recording.py --------------------------------- */
+
+PyDoc_STRVAR(
+    start_recording_doc,
+    "_start_recording(capacity, introduce, /)\n--\n\n"
+    "Keep the last records of all threads, anew if that is being done already.\n\n"
+    "introduce(serial, greenlet, run, first argument, serial of the parent) is called for\n"
+    "each greenlet once, after the first transfer from or to it. Threads that exist by\n"
+    "now, other than the calling one, are left out.");
+
+static PyObject *
+module_start_recording(PyObject *module, PyObject *args)
+{
+    (void)module;
+    Py_ssize_t capacity;
+    PyObject *introduce;
+    if (!PyArg_ParseTuple(args, "nO:_start_recording", &capacity, &introduce)) {
+        return NULL;
+    }
+    if (capacity <= 0) {
+        PyErr_SetString(PyExc_ValueError, "capacity must be positive");
+        return NULL;
+    }
+    if (gl_record_start((size_t)capacity, introduce) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(stop_recording_doc, "_stop_recording()\n--\n\n"
+                                 "Stop, and return (records, [(code, offset of an instruction)],\n"
+                                 "how many records had to make room). record.c has the format.");
+
+static PyObject *
+module_stop_recording(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    return gl_record_stop();
+}
+
+PyDoc_STRVAR(serial_doc, "_serial(greenlet, /)\n--\n\n"
+                         "The number of a greenlet in what is recorded.");
+
+static PyObject *
+module_serial(PyObject *module, PyObject *greenlet)
+{
+    (void)module;
+    if (!PyGreenlet_Check(greenlet)) {
+        PyErr_SetString(PyExc_TypeError, "a greenlet is needed");
+        return NULL;
+    }
+    return PyLong_FromUnsignedLong(gl_record_serial((PyGreenlet *)greenlet));
+}
+
 /* ---- Names that programs written for greenlet ask for ---------------------------------------- */
 
 PyDoc_STRVAR(get_total_main_greenlets_doc,
@@ -262,6 +317,9 @@ static PyMethodDef module_methods[] = {
     {"_lane_counts", module_lane_counts, METH_NOARGS, lane_counts_doc},
     {"_lane_facts", module_lane_facts, METH_NOARGS, lane_facts_doc},
     {"_set_lane_limit", module_set_lane_limit, METH_O, set_lane_limit_doc},
+    {"_start_recording", module_start_recording, METH_VARARGS, start_recording_doc},
+    {"_stop_recording", module_stop_recording, METH_NOARGS, stop_recording_doc},
+    {"_serial", module_serial, METH_O, serial_doc},
 #ifdef GL_HAVE_TRASH_NESTING
     {"get_tstate_trash_delete_nesting", module_get_trash_nesting, METH_NOARGS,
      get_trash_nesting_doc},
@@ -307,9 +365,11 @@ make_constants(void)
     gl_module.str_run = PyUnicode_InternFromString("run");
     gl_module.str_switch = PyUnicode_InternFromString("switch");
     gl_module.str_throw = PyUnicode_InternFromString("throw");
+    gl_module.str_guard = PyUnicode_InternFromString(GL_GUARD_NAME);
     return gl_module.error != NULL && gl_module.greenlet_exit != NULL &&
            gl_module.empty_tuple != NULL && gl_module.str_run != NULL &&
-           gl_module.str_switch != NULL && gl_module.str_throw != NULL;
+           gl_module.str_switch != NULL && gl_module.str_throw != NULL &&
+           gl_module.str_guard != NULL;
 }
 
 static bool
@@ -348,6 +408,32 @@ add_names(PyObject *module)
     return error == 0;
 }
 
+/* What is made afresh if an interpreter starts in a process in which another one has ended: all that
+ * the static type and the constants refer to has gone with that one. */
+static int
+forget_ended_interpreter(void)
+{
+    static PyTypeObject pristine;
+    static const char mark[] = "greenlane._greenlet";
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
+    if (dict == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (PyDict_GetItemString(dict, mark) != NULL) {
+        return 0; /* the module is executed again in the same interpreter */
+    }
+    if (gl_module.error == NULL) {
+        pristine = PyGreenlet_Type;
+    }
+    else {
+        PyGreenlet_Type = pristine;
+        gl_module = (gl_module_constants){.error = NULL};
+        gl_forget_threads();
+    }
+    return PyDict_SetItemString(dict, mark, Py_None);
+}
+
 static int
 module_exec(PyObject *module)
 {
@@ -358,7 +444,7 @@ module_exec(PyObject *module)
         return -1;
     }
     ((gl_module_state *)PyModule_GetState(module))->optional_cleanup = true;
-    if (gl_pystate_check() < 0) {
+    if (gl_pystate_check() < 0 || forget_ended_interpreter() < 0) {
         return -1;
     }
     if (!read_lane_limit() || PyType_Ready(&PyGreenlet_Type) < 0 || !make_constants() ||

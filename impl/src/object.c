@@ -98,6 +98,9 @@ green_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyGreenlet *self = allocate(type, thread);
     if (self != NULL) {
         self->pimpl->parent = (PyGreenlet *)gl_new_ref((PyObject *)thread->current);
+        if (GL_UNLIKELY(thread->tracer != NULL)) {
+            gl_record_birth(self, thread->current);
+        }
     }
     return (PyObject *)self;
 }
@@ -151,7 +154,12 @@ gl_set_parent(PyGreenlet *self, PyObject *parent)
         PyErr_SetString(PyExc_ValueError, "parent cannot be on a different thread");
         return -1;
     }
-    Py_XSETREF(core->parent, (PyGreenlet *)Py_NewRef(parent));
+    PyGreenlet *previous = core->parent;
+    core->parent = (PyGreenlet *)Py_NewRef(parent);
+    if (GL_UNLIKELY(core->serial != 0)) {
+        gl_record_adoption(self);
+    }
+    Py_XDECREF(previous);
     return 0;
 }
 
@@ -316,6 +324,17 @@ complain(PyObject *self)
     Py_DECREF(file);
 }
 
+/* Would what runs now be moved if somebody else needed its lane? The collector must not be, which has
+ * the heads of its lists on the stack: objects that are deallocated meanwhile write there. So what
+ * it would kill waits for it to end. (It may be another thread's collection: to wait does no harm.)
+ */
+static bool
+is_movable(const gl_thread *thread)
+{
+    const gl_lane *lane = thread->current->pimpl->lane;
+    return lane != NULL && lane->is_shared;
+}
+
 /* What is to be done when a greenlet is garbage, or its last reference has gone. */
 static void
 finalize(PyObject *object)
@@ -327,24 +346,15 @@ finalize(PyObject *object)
     }
     gl_error pending;
     gl_error_fetch(&pending);
-    if (!gl_is_thread_of(core->thread, gl_tstate_get())) {
+    const PyThreadState *tstate = gl_tstate_get();
+    if (!gl_is_thread_of(core->thread, tstate) ||
+        (is_movable(core->thread) && gl_is_collecting(tstate)) || !gl_kill(self)) {
         gl_thread_defer(core->thread, self);
     }
-    else {
-        gl_kill(self);
-        if (gl_is_suspended(core) && Py_REFCNT(self) == 1) {
-            complain(object);
-        }
+    else if (gl_is_suspended(core) && Py_REFCNT(self) == 1) {
+        complain(object);
     }
     gl_error_restore(&pending);
-}
-
-/* Would what runs now be moved if somebody else needed its lane? */
-static bool
-is_movable(const gl_thread *thread)
-{
-    const gl_lane *lane = thread->current->pimpl->lane;
-    return lane != NULL && lane->is_shared;
 }
 
 /* tp_finalize: called by the collector, and when a subclass is deallocated. */
@@ -357,12 +367,6 @@ green_finalize(PyObject *object)
         return;
     }
     core->was_finalized = true;
-    if (Py_REFCNT(object) > 1 && is_killable(core) && is_movable(core->thread)) {
-        /* The collector has the heads of its lists on the stack. Objects that are deallocated
-         * meanwhile write there: it must stay where it is. So the kill waits for it to end. */
-        gl_thread_defer(core->thread, self);
-        return;
-    }
     finalize(object);
 }
 
@@ -439,6 +443,13 @@ dispose_of(PyGreenlet *self)
     gl_core *core = self->pimpl;
     if (self->weakreflist != NULL) {
         PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    if (GL_UNLIKELY(core != NULL && core->serial != 0)) {
+        if (core->status == GL_NEW) {
+            gl_record_end(core);
+        }
+        core->serial = 0;
+        core->was_introduced = false;
     }
     drop_references(self);
     if (core != NULL && core->thread != NULL) {

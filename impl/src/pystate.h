@@ -26,6 +26,7 @@
  *   GL_SMALLEST_CHUNK    bytes of the smallest first chunk of a data stack
  *   gl_pystate_outgrew() has the data stack gone on beyond its first chunk?
  *   gl_pystate_frame()   new reference to the innermost Python frame of a suspended greenlet
+ *   gl_frame_offset()    where a frame is: the offset of an instruction in its code, in bytes
  *   gl_pybase_visit()    the references that a gl_pybase owns, for the garbage collector
  *   gl_pybase_clear()    drops them
  *   gl_enter_tracing(), gl_leave_tracing()
@@ -35,6 +36,7 @@
  *   gl_trash_nesting()   depth of nested deallocations, where the version counts it
  *                        (GL_HAVE_TRASH_NESTING)
  *   gl_tstate_get()      the current thread state; never fails while the GIL is held
+ *   gl_is_collecting()   is a garbage collection in progress, in whatever thread?
  *   gl_is_finalizing(), gl_error, gl_error_fetch(), gl_error_restore(), gl_error_drop()
  *                        what their names say
  *   gl_error_raise()     raises an exception object, whose reference it takes; runs no Python code
@@ -60,6 +62,12 @@
 #else
 #include <frameobject.h>
 #include <opcode.h>
+#define Py_BUILD_CORE /* so is the state of the collector */
+#endif
+#undef _PyGC_FINALIZED /* 3.12's headers are not meant to be included in this order */
+#include <internal/pycore_interp.h>
+#if PY_VERSION_HEX >= 0x030D0000
+#include <internal/pycore_runtime.h>
 #endif
 #if PY_VERSION_HEX >= 0x030E0000
 #include <internal/pycore_interpframe_structs.h>
@@ -1492,6 +1500,12 @@ gl_is_finalizing(void)
     return _Py_IsFinalizing();
 }
 
+static inline bool
+gl_is_collecting(const PyThreadState *tstate)
+{
+    return tstate->interp->gc.collecting != 0;
+}
+
 #else
 
 static inline PyThreadState *
@@ -1504,6 +1518,15 @@ static inline bool
 gl_is_finalizing(void)
 {
     return Py_IsFinalizing();
+}
+
+/* The interpreter says where it keeps that, whatever its patch release. */
+static inline bool
+gl_is_collecting(const PyThreadState *tstate)
+{
+    const _Py_DebugOffsets *offsets = &_PyRuntime.debug_offsets;
+    const char *state = (const char *)tstate->interp + offsets->interpreter_state.gc;
+    return *(const int *)(state + offsets->gc.collecting) != 0;
 }
 
 #endif
@@ -1528,6 +1551,12 @@ gl_pybase_clear(gl_pybase *base)
     Py_CLEAR(base->exc_item.exc_traceback);
 }
 
+static inline int
+gl_frame_offset(PyFrameObject *frame)
+{
+    return 2 * frame->f_lasti;
+}
+
 static inline bool
 gl_pystate_outgrew(const gl_pystate *saved, const void *chunk)
 {
@@ -1549,6 +1578,12 @@ static inline void
 gl_pybase_clear(gl_pybase *base)
 {
     Py_CLEAR(base->exc_item.exc_value);
+}
+
+static inline int
+gl_frame_offset(PyFrameObject *frame)
+{
+    return PyFrame_GetLasti(frame);
 }
 
 static inline bool

@@ -18,11 +18,15 @@
  * What does not move. The interpreter and other objects point to a greenlet's Python frames, its
  * outermost exception item and cframe: those lie in the data stack chunk and in the core, never on
  * the lane. What does lie on the lane is the interpreter's entry frames (3.12 and later): Python
- * frames refer to them, so they are cut out of the chain while their greenlet is evicted.
+ * frames refer to them, so they are cut out of the chain while their greenlet is evicted. And the
+ * heads of the garbage collector's lists: a greenlet that is suspended in the middle of a
+ * collection, by a finalizer that switches, must stay where it is, and those that would need its
+ * place get an error.
  */
 #include "greenlet.h"
 
 #include "context/switch.h"
+#include "context/valgrind.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +90,35 @@ size_t
 gl_suspended_size(const gl_core *core)
 {
     return (size_t)((char *)gl_lane_top(core->lane) - (char *)core->sp);
+}
+
+/* Does the stack from `sp` to `top` hold the heads of the lists of a garbage collection? The
+ * objects that it looks at point to them, and are unlinked by whoever deallocates them. One of the
+ * lists, that of objects with finalizers of an old kind, is empty as good as always: a pair of
+ * words that point to themselves. */
+static bool
+holds_collection(const void *sp, const void *top)
+{
+    if (GL_LIKELY(!gl_is_collecting(gl_tstate_get()))) {
+        return false;
+    }
+    for (const uintptr_t *word = sp; word + 1 < (const uintptr_t *)top; word++) {
+        if (word[0] == (uintptr_t)word && word[1] == (uintptr_t)word) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Must the occupant of a lane, of which `room` bytes lie on it, stay there? */
+static bool
+must_stay(const gl_core *occupant, size_t room)
+{
+    if (room == 0) {
+        return false;
+    }
+    const char *top = gl_lane_top(occupant->lane);
+    return holds_collection(top - room / sizeof(void *) * sizeof(void *), top);
 }
 
 /* ---- Out and in ------------------------------------------------------------------------------ */
@@ -195,7 +228,14 @@ gl_bring_in(gl_thread *thread, gl_core *core)
     gl_core *running = thread->current->pimpl;
     gl_core *out = core->lane->occupant;
     size_t room = room_needed(out, running);
+    if (must_stay(out, room)) {
+        PyErr_SetString(gl_module.error,
+                        "cannot switch to a greenlet whose place on a shared stack is taken by one "
+                        "that is in the middle of a garbage collection");
+        return GL_ENTRANCE_REFUSED;
+    }
     if (room > 0 && !reserve(thread, room)) {
+        PyErr_NoMemory();
         return GL_ENTRANCE_REFUSED;
     }
     if (out == running) {
@@ -229,14 +269,18 @@ gl_scratch_top(gl_thread *thread)
 
 /* ---- Coming and going ------------------------------------------------------------------------ */
 
-static char *
-new_scratch(void)
+static bool
+make_scratch(gl_thread *thread)
 {
-    char *scratch = PyMem_RawMalloc(SCRATCH_SIZE + GL_STACK_END_SIZE);
-    if (scratch != NULL) {
-        gl_stack_make(scratch, scratch + SCRATCH_SIZE);
+    if (thread->scratch == NULL) {
+        thread->scratch = PyMem_RawMalloc(SCRATCH_SIZE + GL_STACK_END_SIZE);
+        if (thread->scratch == NULL) {
+            return false;
+        }
+        gl_stack_make(thread->scratch, thread->scratch + SCRATCH_SIZE);
+        gl_valgrind_add(thread->valgrind, thread->scratch, thread->scratch + SCRATCH_SIZE);
     }
-    return scratch;
+    return true;
 }
 
 /* Makes room for `core` on the shared lane that it has been bound to. If refused, nothing has
@@ -247,11 +291,13 @@ make_room(gl_thread *thread, gl_core *core, gl_core *running)
     gl_lane *lane = core->lane;
     gl_core *occupant = lane->occupant;
     size_t room = room_needed(occupant, running);
+    if (must_stay(occupant, room)) {
+        return GL_ENTRANCE_REFUSED;
+    }
     if (lane->tail_used && thread->chunk_size == 0) {
         thread->chunk_size = GL_SMALLEST_CHUNK;
     }
-    if ((lane->bound > 1 && thread->scratch == NULL && (thread->scratch = new_scratch()) == NULL) ||
-        (room > 0 && !reserve(thread, room)) ||
+    if ((lane->bound > 1 && !make_scratch(thread)) || (room > 0 && !reserve(thread, room)) ||
         (lane->tail_used && (core->chunk = PyMem_RawMalloc(thread->chunk_size)) == NULL)) {
         return GL_ENTRANCE_REFUSED;
     }
@@ -273,14 +319,9 @@ make_room(gl_thread *thread, gl_core *core, gl_core *running)
     return GL_ENTRANCE_FREE;
 }
 
-gl_entrance
-gl_settle(gl_thread *thread, gl_core *core)
+static gl_entrance
+settle_on(gl_thread *thread, gl_core *core, gl_core *running, gl_lane *lane)
 {
-    gl_core *running = thread->current->pimpl;
-    gl_lane *lane = gl_lane_bind(&thread->lanes, running->lane);
-    if (GL_UNLIKELY(lane == NULL)) {
-        return GL_ENTRANCE_REFUSED;
-    }
     core->lane = lane;
     if (GL_LIKELY(!lane->is_shared)) {
         core->chunk = gl_lane_tail(lane);
@@ -292,6 +333,25 @@ gl_settle(gl_thread *thread, gl_core *core)
         gl_lane_unbind(&thread->lanes, lane);
     }
     return entrance;
+}
+
+gl_entrance
+gl_settle(gl_thread *thread, gl_core *core)
+{
+    gl_core *running = thread->current->pimpl;
+    /* Where the occupant of a shared lane must stay, or is too large to be moved, the next one may
+     * do. */
+    for (int attempt = 0; attempt < GL_SHARED_LANES; attempt++) {
+        gl_lane *lane = gl_lane_bind(&thread->lanes, running->lane);
+        if (GL_UNLIKELY(lane == NULL)) {
+            return GL_ENTRANCE_REFUSED;
+        }
+        gl_entrance entrance = settle_on(thread, core, running, lane);
+        if (GL_LIKELY(entrance != GL_ENTRANCE_REFUSED)) {
+            return entrance;
+        }
+    }
+    return GL_ENTRANCE_REFUSED;
 }
 
 /* Ends a tenancy. */
@@ -337,12 +397,20 @@ gl_abandon(PyGreenlet *greenlet)
     const gl_suspension suspension = *suspension_of(core, &moved);
     const gl_operands operands = operands_of(&suspension, &moved);
     gl_slice *slice = core->slice;
+    const bool holds_heads = slice == NULL && holds_collection(core->sp, gl_lane_top(core->lane));
     core->status = GL_DEAD;
+    gl_record_end(core);
     core->slice = NULL;
     /* While the interpreter finalizes, what would run has nothing to run on any more. */
     bool stack_is_free =
         gl_is_finalizing() || gl_pystate_abandon(&suspension.pystate, &moved, &operands);
     free_slice(core->thread, slice);
+    if (holds_heads) {
+        /* A collection that will never end. Objects point to this stack for ever. */
+        core->lane = NULL;
+        core->chunk = NULL;
+        return;
+    }
     if (stack_is_free) {
         gl_leave(core);
         return;

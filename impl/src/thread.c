@@ -14,10 +14,13 @@
  *
  * A thread-local pointer finds the record quickly. It is a hint: a program may change thread states
  * under us (PyThreadState_Swap), so the pointer is believed only when the record it leads to names
- * the current thread state. Records are counted and the pointer holds a count, so that a stale hint
- * leads to valid memory.
+ * the current thread state. A stale hint leads to a record all the same: their memory is kept for
+ * other threads, never freed. (The pointer does not hold a count: that of a thread which ended while
+ * its record was late would never be dropped.)
  */
 #include "greenlet.h"
+
+#include "context/valgrind.h"
 
 #include <stdlib.h>
 
@@ -29,26 +32,28 @@ static gl_thread *late_records;
 static size_t late_count;
 static size_t late_threshold = 1;
 
-static const char guard_name[] = "greenlane.thread";
+static gl_thread *free_records;
+
+static const char guard_name[] = GL_GUARD_NAME;
+
+/* A record that is all zero, or NULL. */
+static gl_thread *
+allocate(void)
+{
+    gl_thread *thread = free_records;
+    if (thread == NULL) {
+        return PyMem_RawCalloc(1, sizeof *thread);
+    }
+    free_records = thread->next_free;
+    *thread = (gl_thread){.id = 0};
+    return thread;
+}
 
 void
 gl_thread_free(gl_thread *thread)
 {
-    PyMem_RawFree(thread->deferred);
-    PyMem_RawFree(thread);
-}
-
-static void
-set_hint(gl_thread *thread)
-{
-    gl_thread *previous = gl_thread_hint;
-    if (thread != NULL) {
-        gl_thread_retain(thread);
-    }
-    gl_thread_hint = thread;
-    if (previous != NULL) {
-        gl_thread_release(previous);
-    }
+    thread->next_free = free_records;
+    free_records = thread;
 }
 
 /* The thread is gone, or is about to be: nothing of it will run again. Called with the GIL held, by
@@ -61,7 +66,7 @@ retire(gl_thread *thread)
 
     if (gl_is_thread_of(thread, gl_tstate_get())) {
         /* The last chance to kill, in their own thread, what other threads have dropped. */
-        set_hint(thread);
+        gl_thread_hint = thread;
         gl_thread_drain_deferred(thread);
     }
     thread->tstate = NULL;
@@ -70,6 +75,7 @@ retire(gl_thread *thread)
     PyGreenlet *current = thread->current;
     thread->main = thread->current = NULL;
     main->pimpl->status = GL_DEAD;
+    gl_record_end(main->pimpl);
     main_greenlet_count--;
     /* What is abandoned from now on gives its lane back to the system, not to the pool. */
     gl_lane_pool_close(&thread->lanes);
@@ -81,12 +87,15 @@ retire(gl_thread *thread)
     Py_DECREF(main);
     Py_DECREF(current);
     gl_free_spare(thread);
-    PyMem_RawFree(thread->scratch);
-    thread->scratch = NULL;
+    if (thread->scratch != NULL) {
+        gl_valgrind_remove(thread->valgrind);
+        PyMem_RawFree(thread->scratch);
+        thread->scratch = NULL;
+    }
     free(thread->spare_slice);
     thread->spare_slice = NULL; /* heap_size is not asked for any more */
     if (gl_thread_hint == thread) {
-        set_hint(NULL);
+        gl_thread_hint = NULL;
     }
     gl_thread_release(thread);
 
@@ -103,11 +112,22 @@ guard_destructor(PyObject *guard)
     }
 }
 
-/* The record that hangs in a thread state's dictionary, or NULL. */
+void
+gl_forget_threads(void)
+{
+    gl_thread_hint = NULL;
+    main_greenlet_count = 0;
+    late_records = NULL;
+    late_count = 0;
+    late_threshold = 1;
+}
+
+/* The record that hangs in a thread state's dictionary, or NULL, without an exception if there is
+ * none. */
 static gl_thread *
 record_in(PyObject *thread_dict)
 {
-    PyObject *guard = PyDict_GetItemString(thread_dict, guard_name); /* borrowed */
+    PyObject *guard = PyDict_GetItemWithError(thread_dict, gl_module.str_guard); /* borrowed */
     return guard != NULL ? PyCapsule_GetPointer(guard, guard_name) : NULL;
 }
 
@@ -162,7 +182,7 @@ gl_thread_refresh(gl_thread *thread)
 static gl_thread *
 enrol(PyObject *thread_dict, PyThreadState *tstate)
 {
-    gl_thread *thread = PyMem_RawCalloc(1, sizeof *thread);
+    gl_thread *thread = allocate();
     if (thread == NULL) {
         PyErr_NoMemory();
         return NULL;
@@ -189,9 +209,13 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
         gl_thread_release(thread);
         return NULL;
     }
-    int error = PyDict_SetItemString(thread_dict, guard_name, guard);
+    int error = PyDict_SetItem(thread_dict, gl_module.str_guard, guard);
     Py_DECREF(guard); /* on error this retires the record */
-    return error == 0 ? thread : NULL;
+    if (error < 0) {
+        return NULL;
+    }
+    gl_record_thread(thread);
+    return thread;
 }
 
 gl_thread *
@@ -204,7 +228,7 @@ gl_thread_find(PyThreadState *tstate)
         return NULL;
     }
     gl_thread *thread = record_in(thread_dict);
-    if (thread == NULL) {
+    if (thread == NULL && PyErr_Occurred() == NULL) {
         if (late_count >= late_threshold) {
             retire_late_records();
         }
@@ -219,7 +243,7 @@ gl_thread_find(PyThreadState *tstate)
         }
     }
     if (thread != NULL) {
-        set_hint(thread);
+        gl_thread_hint = thread;
     }
     return thread;
 }
@@ -227,17 +251,20 @@ gl_thread_find(PyThreadState *tstate)
 void
 gl_thread_defer(gl_thread *thread, PyGreenlet *greenlet)
 {
-    Py_INCREF(greenlet);
-    if (thread->deferred_count == thread->deferred_capacity) {
-        size_t capacity = thread->deferred_capacity > 0 ? 2 * thread->deferred_capacity : 8;
-        PyGreenlet **deferred = PyMem_RawRealloc(thread->deferred, capacity * sizeof(PyGreenlet *));
-        if (deferred == NULL) {
-            return; /* leaked: there is no caller that could be told */
-        }
-        thread->deferred = deferred;
-        thread->deferred_capacity = capacity;
+    gl_core *core = greenlet->pimpl;
+    if (core->is_deferred) {
+        return;
     }
-    thread->deferred[thread->deferred_count++] = greenlet;
+    Py_INCREF(greenlet);
+    core->is_deferred = true;
+    core->next_deferred = NULL;
+    if (thread->deferred == NULL) {
+        thread->deferred = greenlet;
+    }
+    else {
+        thread->last_deferred->pimpl->next_deferred = greenlet;
+    }
+    thread->last_deferred = greenlet;
 }
 
 void
@@ -245,23 +272,24 @@ gl_thread_drop_deferred(gl_thread *thread)
 {
     /* Take the list: what is killed runs Python code that comes here again, and what is left is not
      * for it to kill. */
-    PyGreenlet **deferred = thread->deferred;
-    size_t count = thread->deferred_count;
+    PyGreenlet *next = thread->deferred;
     thread->deferred = NULL;
-    thread->deferred_count = thread->deferred_capacity = 0;
 
     gl_error pending;
     gl_error_fetch(&pending);
-    for (size_t i = 0; i < count; i++) {
-        gl_core *core = deferred[i]->pimpl;
-        if (core->was_finalized && gl_is_suspended(core) && !gl_is_abandoned(core)) {
-            /* The collector of another thread found it to be garbage: only garbage refers to it. */
-            gl_kill(deferred[i]);
+    while (next != NULL) {
+        PyGreenlet *greenlet = next;
+        gl_core *core = greenlet->pimpl;
+        next = core->next_deferred;
+        core->is_deferred = false;
+        /* If the collector of another thread found it to be garbage, only garbage refers to it. */
+        bool is_garbage = core->was_finalized && gl_is_suspended(core) && !gl_is_abandoned(core);
+        if (is_garbage && !gl_kill(greenlet)) {
+            gl_thread_defer(thread, greenlet);
         }
-        Py_DECREF(deferred[i]);
+        Py_DECREF(greenlet);
     }
     gl_error_restore(&pending);
-    PyMem_RawFree(deferred);
 }
 
 size_t

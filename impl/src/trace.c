@@ -1,8 +1,8 @@
 /* The tracer: a callable per thread that is told of every arrival of control.
  *
- * It runs in the greenlet that control arrived in, as callback(event, (origin, target)), with
- * event "switch" or "throw". If it raises, it is removed, and its exception takes the place of
- * what was to be delivered. */
+ * The recorder, if there is one, is told first. The tracer runs in the greenlet that control
+ * arrived in, as callback(event, (origin, target)), with event "switch" or "throw". If it raises,
+ * it is removed, and its exception takes the place of what was to be delivered. */
 #include "greenlet.h"
 
 static PyObject *
@@ -28,12 +28,19 @@ gl_trace(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, PyObject *va
     if (value == NULL) {
         gl_error_fetch(&pending);
     }
+    if (!gl_record_transfer(thread, origin, target, value == NULL)) {
+        if (value == NULL) {
+            gl_error_restore(&pending);
+        }
+        return value;
+    }
     PyObject *tracer = Py_NewRef(thread->tracer);
     PyObject *event = value != NULL ? gl_module.str_switch : gl_module.str_throw;
     PyObject *result = call_tracer(tracer, event, origin, target);
     Py_DECREF(tracer);
     if (result == NULL) {
         Py_CLEAR(thread->tracer);
+        gl_record_watch(thread);
         if (value == NULL) {
             gl_error_drop(&pending);
         }
@@ -52,5 +59,6 @@ gl_settrace(gl_thread *thread, PyObject *tracer)
 {
     PyObject *previous = thread->tracer;
     thread->tracer = tracer == Py_None ? NULL : Py_NewRef(tracer);
+    gl_record_watch(thread);
     return previous != NULL ? previous : Py_NewRef(Py_None);
 }

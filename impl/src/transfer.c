@@ -306,9 +306,13 @@ resume_any(gl_thread *thread, PyThreadState *tstate, PyGreenlet *target, PyObjec
     if (entrance == GL_ENTRANCE_BY_SCRATCH) {
         return resume_by_scratch(thread, tstate, target, value, operands);
     }
+    /* Quietly: the error is to be the last word. */
+    gl_error refusal;
+    gl_error_fetch(&refusal);
     Py_DECREF(target);
     Py_XDECREF(value);
-    return PyErr_NoMemory();
+    gl_error_restore(&refusal);
+    return NULL;
 }
 
 /* ---- The first switch ------------------------------------------------------------------------ */
@@ -440,9 +444,7 @@ start_on_scratch(void *argument)
     gl_move_in(thread);
     gl_core *core = thread->current->pimpl;
     core->lane->occupant = core;
-    void *never_resumed;
-    gl_context_start(&never_resumed, gl_lane_top(core->lane), run_greenlet, thread);
-    Py_UNREACHABLE();
+    gl_context_start_for_good(gl_lane_top(core->lane), run_greenlet, thread);
 }
 
 /* Starts a greenlet that has been prepared. Takes the reference to `target`. */
@@ -529,13 +531,12 @@ finish(gl_thread *thread, PyObject *result)
                     return target->pimpl->sp;
                 }
                 /* Its stack belongs where we still stand. */
-                void *never_resumed;
-                gl_context_start(&never_resumed, gl_scratch_top(thread), move_in_on_scratch,
-                                 thread);
-                Py_UNREACHABLE();
+                gl_context_start_for_good(gl_scratch_top(thread), move_in_on_scratch, thread);
             }
+            gl_error refusal;
+            gl_error_fetch(&refusal);
             Py_DECREF(target);
-            PyErr_NoMemory();
+            gl_error_restore(&refusal);
         }
         const gl_arguments arguments = {.args = &result, .nargs = 1};
         if (choice == GL_START) {
@@ -550,9 +551,7 @@ finish(gl_thread *thread, PyObject *result)
                 begin(thread, tstate, target);
                 gl_lane *lane = target->pimpl->lane;
                 lane->occupant = target->pimpl;
-                void *never_resumed;
-                gl_context_start(&never_resumed, gl_lane_top(lane), run_greenlet, thread);
-                Py_UNREACHABLE();
+                gl_context_start_for_good(gl_lane_top(lane), run_greenlet, thread);
             }
             Py_DECREF(target);
         }
@@ -662,7 +661,7 @@ gl_switch(PyGreenlet *greenlet, const gl_arguments *arguments)
     if (GL_LIKELY(gl_is_suspended(core) && arguments->nargs <= 1 && arguments->kwnames == NULL)) {
         gl_thread *thread = core->thread;
         PyThreadState *tstate = gl_tstate_get();
-        if (GL_LIKELY(gl_is_thread_of(thread, tstate) && thread->deferred_count == 0)) {
+        if (GL_LIKELY(gl_is_thread_of(thread, tstate) && thread->deferred == NULL)) {
             PyObject *value = arguments->nargs ? arguments->args[0] : gl_module.empty_tuple;
             gl_new_ref((PyObject *)greenlet);
             gl_new_ref(value);
@@ -723,7 +722,7 @@ gl_throw(PyGreenlet *greenlet, PyObject *type, PyObject *value, PyObject *traceb
     return result;
 }
 
-void
+bool
 gl_kill(PyGreenlet *greenlet)
 {
     gl_core *core = greenlet->pimpl;
@@ -731,18 +730,30 @@ gl_kill(PyGreenlet *greenlet)
     PyObject *exit = PyObject_CallFunction(
         gl_module.greenlet_exit, "s", "Killing the greenlet because all references have vanished.");
     if (exit == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_MemoryError)) {
+            PyErr_Clear();
+            return false;
+        }
         PyErr_WriteUnraisable((PyObject *)greenlet);
-        return;
+        return true;
     }
     if (!gl_is_suspended(core)) {
         Py_DECREF(exit); /* making the exception ran Python code, which ended the greenlet */
-        return;
+        return true;
+    }
+    gl_entrance entrance =
+        core->status == GL_EVICTED ? gl_bring_in(thread, core) : GL_ENTRANCE_FREE;
+    if (entrance == GL_ENTRANCE_REFUSED) {
+        Py_DECREF(exit);
+        return false;
     }
     PyGreenlet *parent = core->parent;
     core->parent = (PyGreenlet *)Py_NewRef((PyObject *)thread->current);
     gl_error_raise(exit);
     Py_INCREF(greenlet);
-    PyObject *result = resume_any(thread, thread->tstate, greenlet, NULL, NULL);
+    PyObject *result = entrance == GL_ENTRANCE_FREE
+                           ? resume(thread, thread->tstate, greenlet, NULL, NULL)
+                           : resume_by_scratch(thread, thread->tstate, greenlet, NULL, NULL);
 
     /* Restore the parent, unless it has become a descendant meanwhile. That comes first: dropping
      * the result may switch away for good, and a reference to the current greenlet, from its own
@@ -761,4 +772,5 @@ gl_kill(PyGreenlet *greenlet)
         PyErr_WriteUnraisable((PyObject *)greenlet);
     }
     Py_XDECREF(result);
+    return true;
 }

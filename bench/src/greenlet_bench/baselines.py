@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
 from greenlet_bench import results
-from greenlet_bench.errors import BenchError, InputError
+from greenlet_bench.errors import BenchError, InputError, OutputError
 from greenlet_bench.results import Results
 
 FOLDER = Path(".greenlet-bench")
@@ -44,17 +45,20 @@ def save(name: str, source: Path, folder: Path, *, replace: bool = False) -> Pat
         )
     results.read(source)
     target = _path(name, folder)
-    if target.exists() and not replace:
-        raise BenchError(f"there is a baseline {name} ({target}): give --replace, or another name")
     partial = target.with_name(f"{target.name}.partial")
     try:
+        if target.exists() and not replace:
+            raise BenchError(
+                f"there is a baseline {name} ({target}): give --replace, or another name"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, partial)
         partial.replace(target)
     except OSError as error:
-        raise BenchError(f"cannot write {target}: {error.strerror}") from None
+        raise OutputError(f"cannot write {target}: {error.strerror}") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # such as that there is none
+            partial.unlink()
     return target
 
 
@@ -63,11 +67,12 @@ def load(text: str, folder: Path) -> Results:
 
     Raises InputError, naming what there is, if it is neither, or cannot be read.
     """
-    path = Path(text)
-    if path.is_file():
-        return results.read(path)
-    if _NAME.fullmatch(text) and _path(text, folder).is_file():
-        return results.read(_path(text, folder))
+    with suppress(OSError, ValueError):  # of what can be no path, such as one that is too long
+        path = Path(text)
+        if path.is_file():
+            return results.read(path)
+        if _NAME.fullmatch(text) and _path(text, folder).is_file():
+            return results.read(_path(text, folder))
     known = names(folder)
     near = get_close_matches(text, known, n=3) or known
     hint = f"; saved in {folder}: {', '.join(near)}" if near else f"; none are saved in {folder}"

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import platform
+import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 from greenlet_bench import (
     __version__,
@@ -26,7 +32,12 @@ from greenlet_bench.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     EXIT_OK,
+    EXIT_OUTPUT,
+    EXIT_PIPE,
+    EXIT_TERMINATED,
     BenchError,
+    InputError,
+    ToolError,
 )
 from greenlet_bench.progress import Progress, duration
 
@@ -42,8 +53,14 @@ EXIT_CODES = """exit codes:
   5  gate: a row is worse than its threshold allows
   6  two results are not comparable: other machine, other Python, other amounts
   7  gate: a row is missing, failed, or was measured too seldom to tell
-  8  a program that is needed, such as valgrind, is not installed
+  8  a program or package that is needed, such as valgrind, is not installed
+  9  the output cannot be written, as on a full disk
+  130, 143  interrupted, terminated; a run leaves what it has measured in FILE.interrupted
+  141  who read the output went away
 """
+
+MOST_ROUNDS = 1000
+MOST_SECONDS = 24 * 3600.0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATTERN",
         help="only suites or benchmarks that match, such as switch or '*.round_trip'; repeat it",
     )
-    run.add_argument("--quick", action="store_true", help="fewer rounds, fewer greenlets")
+    run.add_argument(
+        "--quick", action="store_true", help="fewer rounds and sizes: less than two minutes"
+    )
     run.add_argument(
         "--rounds",
         type=int,
@@ -115,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("bench.jsonl"),
         metavar="FILE",
-        help="where the JSON lines go (default: bench.jsonl)",
+        help="where the JSON lines go, in place of what is there (default: bench.jsonl)",
     )
     _add_format(run)
     run.set_defaults(function=_run)
@@ -157,10 +176,15 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser(
         "show",
         help="print the table of a result file",
-        epilog="example:\n  greenlet-bench show bench.jsonl",
+        description="Print the table of a result file, also of one that was interrupted.",
+        epilog=f"""examples:
+  greenlet-bench show bench.jsonl
+  greenlet-bench show bench.jsonl.interrupted
+
+{EXIT_CODES}""",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    show.add_argument("file", type=Path)
+    show.add_argument("file", type=Path, help="what run has written")
     _add_format(show)
     show.set_defaults(function=_show)
 
@@ -203,8 +227,8 @@ def _add_save_baseline(commands: argparse._SubParsersAction[argparse.ArgumentPar
 {EXIT_CODES}""",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    save.add_argument("name")
-    save.add_argument("file", type=Path)
+    save.add_argument("name", help="letters, digits, '-', '_' and '.'")
+    save.add_argument("file", type=Path, help="what run has written")
     save.add_argument("--replace", action="store_true", help="even if the name is taken")
     _add_folder(save)
     save.set_defaults(function=_save_baseline)
@@ -214,7 +238,7 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     compare = commands.add_parser(
         "compare",
         help="tell what changed between two results",
-        description="Ratios old / new with 95%% intervals: above 1x the new result is better.",
+        description="Ratios old / new with 95% intervals: above 1x the new result is better.",
         epilog=f"""examples:
   greenlet-bench compare before bench.jsonl
   greenlet-bench compare old.jsonl new.jsonl --relative --format markdown
@@ -241,9 +265,9 @@ def _add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command = commands.add_parser(
         "gate",
         help="fail if an implementation is slower than the thresholds allow",
-        description="Hold an implementation to thresholds. Without --bench it measures the rows"
-        " that have one, beside the baseline, which takes two minutes. A row fails only if its"
-        " whole 95%% interval is on the wrong side.",
+        description="Hold an implementation to thresholds. Without --bench it measures the rows\n"
+        "that have one, beside the baseline, which takes two minutes. A row fails only if its\n"
+        "whole 95% interval is on the wrong side.",
         epilog=f"""examples:
   greenlet-bench gate
   greenlet-bench gate --bench bench.jsonl --thresholds my-thresholds.toml
@@ -304,8 +328,15 @@ def _measure_gated(
     options: argparse.Namespace, thresholds: Sequence[gate.Threshold], target: Target
 ) -> results.Results:
     """Measure the rows that the thresholds need, and nothing else."""
-    if options.rounds < QUICK.rounds:
-        raise BenchError(f"--rounds {options.rounds}: an interval needs {QUICK.rounds}")
+    _check_rounds(options.rounds, QUICK.rounds, f"an interval needs {QUICK.rounds}")
+    if target.label == DEFAULT_BASELINE:
+        raise BenchError(f"--impl {options.impl}: it is what others are compared to")
+    known = {one.id for one in catalogue()}
+    countable = {one.id for one in instructions.countable(catalogue())}
+    for one in thresholds:
+        for id_ in one.benchmarks:
+            if id_ not in (countable if one.kind in gate.COUNTS else known):
+                raise InputError(f"{options.thresholds}: {one.kind} of {id_} cannot be measured")
     ids = [id_ for one in thresholds for id_ in one.benchmarks]
     counted = [one.benchmark for one in thresholds if one.kind in gate.COUNTS]
     if counted:
@@ -318,7 +349,7 @@ def _measure_gated(
         _check_output(output)
         progress = Progress(driver.steps)
         try:
-            driver.run(output, DEFAULT_BASELINE, progress)
+            driver.run(output, DEFAULT_BASELINE, progress, keep=options.output is not None)
         finally:
             progress.done()
         return results.read(output)
@@ -343,10 +374,11 @@ def _run(options: argparse.Namespace) -> int:
         settings = replace(settings, rounds=options.rounds)
     if options.timeout is not None:
         settings = replace(settings, timeout=options.timeout)
-    if settings.rounds < 1:
-        raise BenchError(f"--rounds {settings.rounds}: at least one round is needed")
-    if settings.timeout <= 0:
-        raise BenchError(f"--timeout {settings.timeout:g}: give a number of seconds above 0")
+    _check_rounds(settings.rounds, 1, "at least one round is needed")
+    if not 0 < settings.timeout <= MOST_SECONDS:  # nor NaN
+        raise BenchError(
+            f"--timeout {settings.timeout:g}: give a number of seconds above 0, up to a day"
+        )
     settings = replace(settings, cpu=choose_cpu())
 
     targets = [Target.parse(text) for text in options.impl or DEFAULT_IMPLEMENTATIONS]
@@ -373,6 +405,14 @@ def _run(options: argparse.Namespace) -> int:
     return EXIT_OK if sound else EXIT_FAILED
 
 
+def _check_rounds(rounds: int, least: int, why: str) -> None:
+    """Raises BenchError if so many rounds cannot be made."""
+    if rounds < least:
+        raise BenchError(f"--rounds {rounds}: {why}")
+    if rounds > MOST_ROUNDS:
+        raise BenchError(f"--rounds {rounds}: {MOST_ROUNDS} are the most")
+
+
 def _check_output(path: Path) -> None:
     """Raises BenchError if no file can be written there."""
     if not path.parent.is_dir():
@@ -394,8 +434,12 @@ def _counted(options: argparse.Namespace, benchmarks: list[Benchmark]) -> list[B
 
 
 def _show(options: argparse.Namespace) -> int:
-    print(table.render(results.read(options.file), options.format))
-    return EXIT_OK
+    found = results.read(options.file, cut_short=True)
+    print(table.render(found, options.format))
+    if found.cut_short:
+        told = f"{options.file} is cut short: {len(found.samples)} samples are what there is of it"
+        print(f"greenlet-bench: {told}", file=sys.stderr)
+    return EXIT_FAILED if found.cut_short else EXIT_OK
 
 
 def _list(_options: argparse.Namespace) -> int:
@@ -421,15 +465,60 @@ def _report(options: argparse.Namespace) -> int:
     return EXIT_FAILED if written.warnings else EXIT_OK
 
 
+def _check_packages() -> None:
+    """Raises ToolError if a package is missing without which nothing can be measured or told."""
+    missing = [name for name in ("scipy", "pytest_benchmark") if find_spec(name) is None]
+    if missing:
+        raise ToolError(f"{' and '.join(missing)} cannot be imported: pip install greenlet-bench")
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: whatever cleans up after Ctrl-C does so after these."""
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Raise _Terminated for the signals that would end the process, and leave its work as it is."""
+
+    def terminate(*_: object) -> NoReturn:
+        raise _Terminated
+
+    # What is ignored stays so: nohup asks for that.
+    taken = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) == signal.SIG_DFL]
+    for one in taken:
+        signal.signal(one, terminate)
+    try:
+        yield
+    finally:
+        for one in taken:
+            signal.signal(one, signal.SIG_DFL)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for locales without Unicode
     options = _parser().parse_args(arguments)
     try:
-        code: int = options.function(options)
+        with _signals():
+            if options.function is not _list:
+                _check_packages()
+            code: int = options.function(options)
+            print(end="", flush=True)  # what fails, fails here and not when Python has ended
     except BenchError as error:
-        print(f"greenlet-bench: {error}", file=sys.stderr)
+        print(f"greenlet-bench: {formats.printable(str(error))}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("\ngreenlet-bench: interrupted; nothing was written", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except KeyboardInterrupt as error:
+        terminated = isinstance(error, _Terminated)
+        word = "terminated" if terminated else "interrupted"
+        told = "; ".join([word, *map(str, error.args)])
+        print(f"greenlet-bench: {told}", file=sys.stderr)
+        return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
+    except OSError as error:  # every other file has its own message
+        # Python flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return EXIT_PIPE
+        print(f"greenlet-bench: cannot print the output: {error.strerror}", file=sys.stderr)
+        return EXIT_OUTPUT
     return code

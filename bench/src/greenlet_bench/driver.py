@@ -15,6 +15,7 @@ same run.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -32,7 +33,7 @@ from typing import Any, TextIO
 
 from greenlet_bench import __version__, instructions, machine
 from greenlet_bench.catalogue import PROGRAMS, Benchmark, suite_title
-from greenlet_bench.errors import BenchError, ImplementationError
+from greenlet_bench.errors import BenchError, ImplementationError, OutputError
 from greenlet_bench.results import CRASH, FAIL, OK, SCHEMA, TIMEOUT, UNSUPPORTED, Count, Sample
 
 SUITES_FOLDER = Path(__file__).parent / "suites"
@@ -73,7 +74,7 @@ class Target:
     def parse(cls, text: str) -> Target:
         """From `MODULE` or `LABEL=MODULE`. Raises BenchError."""
         label, found, module = text.partition("=")
-        if not label or (found and not module):
+        if not label.strip() or not label.isprintable() or (found and not module):
             raise BenchError(f"{text!r} is not an implementation: give MODULE or LABEL=MODULE")
         return cls(label, module or label)
 
@@ -219,6 +220,28 @@ def _read_record(path: Path) -> list[dict[str, Any]]:
     return records
 
 
+def interrupted(output: Path) -> Path:
+    """Where a run that ends before its time leaves what it has measured."""
+    return output.with_name(output.name + ".interrupted")
+
+
+def _claim(path: Path) -> TextIO:
+    """An empty file for this process alone, until it is closed; what was in it is gone.
+
+    Raises BenchError while another process has it, and OSError.
+    """
+    file = path.open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+            raise BlockingIOError  # the other process has just given it its final name
+    except BlockingIOError:
+        file.close()
+        raise BenchError(f"another run is writing {path}: wait, or give another --output") from None
+    file.truncate(0)
+    return file
+
+
 class Driver:
     """Runs the processes and writes the result file."""
 
@@ -244,29 +267,51 @@ class Driver:
         self.steps = [*self._timed, *self._counted]
         self._broken: set[tuple[str, str]] = set()
         self._sound = True
+        self._measured = False
 
-    def run(self, output: Path, baseline: str, progress: Callable[[Step, int, int], None]) -> bool:
+    def run(
+        self,
+        output: Path,
+        baseline: str,
+        progress: Callable[[Step, int, int], None],
+        *,
+        keep: bool = True,
+    ) -> bool:
         """Measure everything into `output`; True if nothing crashed or failed.
 
-        The file appears when the run is complete: until then an older one stays in place.
+        The file appears when the run is complete: until then an older one stays in place. If the
+        run ends before its time, whatever the reason, what was measured so far is left in
+        `interrupted(output)`, which `results.read` reads with `cut_short`; without `keep` it is
+        not. A KeyboardInterrupt gets a text that says so.
         """
         implementations = [probe(target) for target in self._targets]
         started = time.monotonic()
         partial = output.with_name(output.name + ".partial")
+        claimed = False
         try:
-            with partial.open("w", encoding="utf-8") as file:
+            with _claim(partial) as file:
+                claimed = True
                 self._write_head(file, implementations, baseline)
                 count = self._measure(file, progress)
                 self._count_instructions(file, progress)
                 seconds = round(time.monotonic() - started, 1)
                 footer = {"kind": "footer", "samples": count, "seconds": seconds}
                 file.write(json.dumps(footer) + "\n")
-            partial.replace(output)
-        except OSError as error:
-            raise BenchError(f"cannot write {output}: {error.strerror}") from None
+                partial.replace(output)  # while it is claimed, so that no other run takes it
+        except (OSError, KeyboardInterrupt) as error:
+            left = "nothing was written"
+            if self._measured and keep:
+                left = f"what was measured is in {interrupted(output)}, for greenlet-bench show"
+            if isinstance(error, OSError):
+                raise OutputError(f"cannot write {output}: {error.strerror}; {left}") from None
+            error.args = (left,)
+            raise
         finally:
-            with suppress(OSError):  # such as a folder of that name, which was refused above
-                partial.unlink()
+            if claimed:
+                with suppress(OSError):  # such as that there is none any more
+                    if self._measured and keep:
+                        partial.replace(interrupted(output))
+                    partial.unlink()
         return self._sound
 
     def _write_head(
@@ -299,6 +344,7 @@ class Driver:
                     self._broken.add((step.target.label, sample.benchmark))
                     self._sound &= sample.outcome == UNSUPPORTED
                 file.write(sample.line() + "\n")
+                self._measured = True
                 count += 1
             file.flush()
         return count
@@ -352,6 +398,7 @@ class Driver:
                 *("-p", "no:cacheprovider", "-p", "pytest_benchmark.plugin"),
                 f"--greenlet-impl={target.module}",
                 f"--bench-record={record}",
+                f"--benchmark-storage=file://{folder}",  # or it leaves a folder where it runs
                 f"--bench-seconds={settings.seconds}",
                 f"--bench-population={settings.population}",
                 *([] if settings.cpu is None else [f"--bench-cpu={settings.cpu}"]),

@@ -11,7 +11,10 @@ EXIT_REGRESSION = 5  # a gated row is worse than its threshold
 EXIT_NOT_COMPARABLE = 6  # two results are of different machines or builds of Python
 EXIT_MISSING = 7  # a gated row was not measured, or too seldom to tell
 EXIT_TOOL = 8  # a program that is needed is not installed
-EXIT_INTERRUPTED = 130
+EXIT_OUTPUT = 9  # the output cannot be written, as on a full disk
+EXIT_INTERRUPTED = 130  # Ctrl-C; shells use the same numbers
+EXIT_PIPE = 141  # who read the output went away
+EXIT_TERMINATED = 143  # SIGTERM
 
 
 class BenchError(Exception):
@@ -42,3 +45,9 @@ class ToolError(BenchError):
     """A program that is needed is not installed."""
 
     exit_code = EXIT_TOOL
+
+
+class OutputError(BenchError):
+    """What was to be written cannot be."""
+
+    exit_code = EXIT_OUTPUT

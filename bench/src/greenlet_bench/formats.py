@@ -34,6 +34,11 @@ class Table:
     """For CSV; all have the same names."""
 
 
+def printable(text: str) -> str:
+    """The text without what commands a terminal, as something that a crashed process wrote may."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def _text(table: Table) -> str:
     lines = [table.heads]
     for section in table.sections:
@@ -49,7 +54,7 @@ def _text(table: Table) -> str:
         ).rstrip()
         for line in lines
     ]
-    return "\n".join([*shown, *table.notes])
+    return "\n".join(map(printable, [*shown, *table.notes]))
 
 
 def _markdown(table: Table) -> str:

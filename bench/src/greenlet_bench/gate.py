@@ -91,16 +91,19 @@ def _bound(kind: str, value: object, python: str) -> float | None:
     by_version = value if isinstance(value, dict) else {"0.0": value}
     bounds = {}
     for version, bound in by_version.items():
-        if isinstance(bound, bool) or not isinstance(bound, int | float) or bound <= 0:
+        # NaN is neither above nor below anything, and no row could fail it.
+        if isinstance(bound, bool) or not isinstance(bound, int | float) or not 0 < bound < 1e300:
             raise ValueError(f"{kind} is a number above 0, or a table of them by version")
         bounds[_version(version)] = float(bound)
     since = [version for version in bounds if version <= _version(python)]
     return bounds[max(since)] if since else None
 
 
-def _threshold(entry: dict[str, Any], python: str) -> Threshold | None:
+def _threshold(entry: Any, python: str) -> Threshold | None:
     """None if it is not for that version. Raises ValueError, saying what is wrong."""
     known = {"benchmark", "reason", "of", "population", *KINDS}
+    if not isinstance(entry, dict):
+        raise ValueError("it is no table")
     unknown = sorted(entry.keys() - known)
     if unknown:
         raise ValueError(f"{', '.join(unknown)} is not known")
@@ -113,6 +116,10 @@ def _threshold(entry: dict[str, Any], python: str) -> Threshold | None:
     (kind,) = kinds
     if (kind == "multiple") != ("of" in entry):
         raise ValueError("multiple and of belong together")
+    if not isinstance(entry.get("of", ""), str):
+        raise ValueError("of is the id of a benchmark")
+    if not isinstance(entry.get("population", 1), int):
+        raise ValueError("population is a number of greenlets")
     bound = _bound(kind, entry[kind], python)
     rest = (" ".join(entry["reason"].split()), entry.get("of"), entry.get("population"))
     return None if bound is None else Threshold(entry["benchmark"], kind, bound, *rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -48,7 +49,9 @@ class Progress:
         self._started = now
         line = f"[{number + 1}/{total}] {step.batch.name}: {step.target.label}{left}"
         if self._live:
-            self._stream.write(f"\r\x1b[K{line}")
+            # What is longer than a line would stay behind when the next is written.
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(f"\r\x1b[K{line[:width]}")
         elif now - self._shown >= LOG_EVERY_SECONDS:
             self._shown = now
             self._stream.write(line + "\n")

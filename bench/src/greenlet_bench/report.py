@@ -19,7 +19,9 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from greenlet_bench import conformance, figures, matrix, plots, results, table, views
-from greenlet_bench.errors import BenchError, InputError
+from greenlet_bench.errors import InputError, OutputError
+
+PAGE, MARKDOWN = "index.html", "report.md"
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def _copies(paths: Sequence[Path]) -> dict[Path, str]:
     names: dict[Path, str] = {}
     for path in paths:
         name, number = path.name, 1
-        while name in names.values():
+        while name in (PAGE, MARKDOWN, *names.values()):
             number += 1
             name = f"{path.stem}-{number}{path.suffix}"
         names[path] = name
@@ -113,7 +115,7 @@ def write(bench: Sequence[Path], conformance_runs: Sequence[Path], output_dir: P
         found = results.read(path)
         try:
             benches.append(views.bench_of(path, found))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path} is not a benchmark result: {error}") from None
     benches = views.told_apart(benches)
     runs = [conformance.read(path) for path in dict.fromkeys(conformance_runs)]
@@ -145,7 +147,7 @@ def write(bench: Sequence[Path], conformance_runs: Sequence[Path], output_dir: P
     try:
         return Written(*_store(output_dir, page, markdown, copies), warnings)
     except OSError as error:
-        raise BenchError(f"cannot write to {output_dir}: {error.strerror}") from None
+        raise OutputError(f"cannot write to {output_dir}: {error.strerror}") from None
 
 
 def _store(folder: Path, page: str, markdown: str, copies: dict[Path, str]) -> tuple[Path, Path]:
@@ -153,10 +155,10 @@ def _store(folder: Path, page: str, markdown: str, copies: dict[Path, str]) -> t
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as name:
         fresh = Path(name)
-        (fresh / "index.html").write_text(page, encoding="utf-8")
-        (fresh / "report.md").write_text(markdown, encoding="utf-8")
+        (fresh / PAGE).write_text(page, encoding="utf-8")
+        (fresh / MARKDOWN).write_text(markdown, encoding="utf-8")
         for source, copy in copies.items():
             shutil.copyfile(source, fresh / copy)
         for file in fresh.iterdir():
             file.replace(folder / file.name)
-    return folder / "index.html", folder / "report.md"
+    return folder / PAGE, folder / MARKDOWN

@@ -23,6 +23,8 @@ had no series.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,7 @@ CRASH = "CRASH"
 TIMEOUT = "TIMEOUT"
 UNSUPPORTED = "UNSUPPORTED"
 """It cannot be measured here; the message says what it takes. No fault of the implementation."""
+OUTCOMES = (OK, FAIL, CRASH, TIMEOUT, UNSUPPORTED)
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class Results:
     samples: list[Sample]
     footer: dict[str, Any]
     counts: list[Count] = field(default_factory=list)
+    cut_short: bool = False
+    """Whether the run ended before its time: samples are missing, and the footer is empty."""
 
     @property
     def labels(self) -> list[str]:
@@ -109,12 +114,13 @@ def read_json_lines(path: Path, what: str) -> tuple[list[dict[str, Any]], bool]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"cannot read the {what} {path}: {reason}") from None
-    lines = text.splitlines()
+    # Not splitlines(): strings in JSON may hold other characters that it takes for ends of lines.
+    lines = text.removesuffix("\n").split("\n") if text else []
     objects: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             if number == len(lines) and objects and not text.endswith("\n"):
                 return objects, True
             raise InputError(f"{path}, line {number}: not JSON, so not a {what}") from None
@@ -143,12 +149,89 @@ def read_json_lines(path: Path, what: str) -> tuple[list[dict[str, Any]], bool]:
     return objects, False
 
 
-def read(path: Path) -> Results:
-    """Read a result file. Raises InputError if it is missing, garbled or cut short."""
+def _text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _positive(value: object) -> bool:
+    """Whether ratios can be made of it: it is not 0, no NaN and not infinite."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e300
+
+
+def _or_none(good: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: value is None or good(value)
+
+
+def _version(value: object) -> bool:
+    return isinstance(value, str) and re.match(r"\d+\.\d+", value) is not None
+
+
+def _record(**fields: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, dict) and not _wrong(value, fields)
+
+
+def _wrong(record: dict[str, Any], fields: dict[str, Callable[[object], bool]]) -> list[str]:
+    """The fields that are missing, or not what they have to be."""
+    return [name for name, good in fields.items() if name not in record or not good(record[name])]
+
+
+def _implementations(value: object) -> bool:
+    one = _record(label=_text, module=_text, version=_or_none(_text))
+    return isinstance(value, list) and all(map(one, value))
+
+
+_FIELDS: dict[str, dict[str, Callable[[object], bool]]] = {
+    "header": {
+        "machine": _record(),
+        "python": _record(version=_version),
+        "settings": _record(population=_whole),
+        "baseline": _text,
+        "implementations": _implementations,
+    },
+    "benchmark": {
+        **dict.fromkeys(("id", "suite", "suite_title", "title", "unit"), _text),
+        **dict.fromkeys(("series", "axis"), _or_none(_text)),
+        "headline": lambda value: isinstance(value, bool),
+        "size": _or_none(_whole),
+    },
+    "sample": {
+        **dict.fromkeys(("benchmark", "implementation", "message"), _text),
+        "pair": _whole,
+        "outcome": lambda value: value in OUTCOMES,
+        "values": lambda value: isinstance(value, list) and all(map(_positive, value)),
+    },
+    "instructions": {
+        **dict.fromkeys(("benchmark", "implementation", "message"), _text),
+        "per_operation": _or_none(_positive),
+    },
+    "footer": {"samples": _whole, "seconds": lambda value: value == 0 or _positive(value)},
+}
+"""What summaries, comparisons and the gate rely on, by the kind of the line."""
+
+
+def read(path: Path, *, cut_short: bool = False) -> Results:
+    """Read a result file. Raises InputError if it is missing, garbled or cut short.
+
+    With `cut_short`, a file that is cut short is read as far as it goes.
+    """
     what = BENCH
     objects, cut = read_json_lines(path, what)
-    if cut or objects[-1]["kind"] != "footer":
-        raise InputError(f"{path} is cut short: it has no footer; run greenlet-bench run again")
+    cut |= objects[-1]["kind"] != "footer"
+    if cut and not cut_short:
+        raise InputError(
+            f"{path} is cut short: it has no footer; greenlet-bench show tells what is in it"
+        )
+    for number, record in enumerate(objects, 1):
+        kind = str(record["kind"])
+        wrong = _wrong(record, _FIELDS.get(kind, {}))
+        if wrong:
+            raise InputError(
+                f"{path}, line {number}: {wrong[0]!r} of this {kind} is missing or wrong"
+            )
 
     def of_kind(kind: str) -> list[dict[str, Any]]:
         return [
@@ -158,28 +241,30 @@ def read(path: Path) -> Results:
         ]
 
     try:
-        samples = [Sample(**record) for record in of_kind("sample")]
         results = Results(
             header=objects[0],
             benchmarks=of_kind("benchmark"),
-            samples=samples,
-            footer=objects[-1],
+            samples=[Sample(**record) for record in of_kind("sample")],
+            footer={} if cut else objects[-1],
             counts=[Count(**record) for record in of_kind("instructions")],
+            cut_short=cut,
         )
-        known = {record["id"] for record in results.benchmarks}
-        for record in results.benchmarks:
-            _ = record["series"], record["size"], record["axis"]
-        sound = (
-            results.baseline in results.labels
-            and results.footer["samples"] == len(samples)
-            and all(s.benchmark in known and s.implementation in results.labels for s in samples)
-            and all(
-                count.benchmark in known and count.implementation in results.labels
-                for count in results.counts
-            )
-        )
-    except (KeyError, TypeError) as error:
+    except TypeError as error:
         raise InputError(f"{path} is not a {what}: {error}") from None
-    if not sound:
+    if not _belongs_together(results):
         raise InputError(f"{path} is not a {what}: its lines do not belong together")
     return results
+
+
+def _belongs_together(results: Results) -> bool:
+    """Whether every line is of what others name, and none says again what another says."""
+    known = [record["id"] for record in results.benchmarks]
+    processes = [(s.benchmark, s.implementation, s.pair) for s in results.samples]
+    lines: list[Sample | Count] = [*results.samples, *results.counts]
+    return (
+        results.baseline in results.labels
+        and (results.cut_short or results.footer["samples"] == len(results.samples))
+        and all(line.benchmark in known and line.implementation in results.labels for line in lines)
+        and all(sample.values or sample.outcome != OK for sample in results.samples)
+        and all(len(set(keys)) == len(keys) for keys in (results.labels, known, processes))
+    )

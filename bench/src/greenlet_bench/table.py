@@ -11,7 +11,7 @@ from greenlet_bench.summary import Cell, Group, summarise
 
 def number(value: float) -> str:
     """Three significant digits, thousands separated: `8.31`, `462`, `71,000`."""
-    if value >= 1000:
+    if value >= 999.5:
         digits = len(str(int(value)))
         return f"{round(value, 3 - digits if digits > 4 else 0):,.0f}"
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

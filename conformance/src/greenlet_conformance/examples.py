@@ -31,7 +31,7 @@ from greenlet_conformance import spec_folder
 #: The limit of one example.
 SECONDS = 60.0
 
-_FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+_FENCE = re.compile(r"^```(?P<language>[^`\n]*)\n(?P<text>.*?)^```$", re.M | re.S)
 
 #: Runs the program as the main one, where `greenlet` is the implementation.
 _MAIN = """

@@ -406,7 +406,8 @@ class greenlet:
             raise error("cannot switch to a different thread")  # thread.error
         if target._state is _UNSTARTED:
             run = target.run
-            if target._state is not _UNSTARTED:  # tree.run-lookup: that may have started it
+            # tree.run-lookup: that may have started it, or moved it to another thread.
+            if target._state is not _UNSTARTED or target._family() is not tree:
                 return target._destination()
             target._start(tree, run)
         return target

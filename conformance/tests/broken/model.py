@@ -212,7 +212,9 @@ class Model:
     # --- who is entered --------------------------------------------------------------
 
     def _transfer(self, packet: Packet) -> Any:
-        return self._living(self)._enter(packet)
+        target = self._living(self)
+        target._check_thread()
+        return target._enter(packet)
 
     def _living(self, g: Any) -> Any:
         """The first living one of ``g`` and its ancestors."""
@@ -278,6 +280,8 @@ class Model:
         heir = self._heir()
         while True:
             heir = self._living(heir)
+            if heir._root_of_lineage() is not self._root:
+                heir, packet = self._root, ("error", error("the parent has been moved away"))
             if heir._state != "unstarted":
                 break
             try:

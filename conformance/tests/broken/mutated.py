@@ -69,10 +69,85 @@ MUTANTS = {
         "self._parent = self._parent, tree.root",
         ("life.kill.parent",),
     ),
+    "parent_not_restored_after_error": Mutant(
+        "received()  # life.kill.result\n        finally:\n            self._parent = former",
+        "received()\n        except BaseException:\n            raise\n"
+        "        else:\n            self._parent = former",
+        ("life.kill.killer",),
+    ),
+    "ancestors_of_any_thread": Mutant(
+        "if self._family() is not tree or target._family() is not tree:",
+        "if self._family() is not tree:",
+        ("thread.error.dead-ancestors",),
+    ),
+    "end_in_any_thread": Mutant(
+        "if heir._family() is not self._tree:  # it was",
+        "if False:  # it was",
+        ("thread.error.end",),
+    ),
     "running_elsewhere_unchecked": Mutant(
         "if tree is not None and self is tree.current and tree is not _here.tree and self:",
         "if False:",
         ("context.thread.running",),
+    ),
+    "lookup_starts_unseen": Mutant(
+        "if target._state is not _UNSTARTED or target._family() is not tree:",
+        "if False:",
+        ("tree.run-lookup",),
+    ),
+    "parent_deleted_in_silence": Mutant(
+        'raise AttributeError("the parent cannot be deleted")',
+        "pass",
+        ("tree.parent-deleted",),
+    ),
+    "exit_is_exception": Mutant(
+        "class GreenletExit(BaseException):",
+        "class GreenletExit(Exception):",
+        ("parent.exit-base",),
+    ),
+    "exit_starts_without_arguments": Mutant(
+        "            return run(*self.args, **self.kwargs)",
+        "            exits = any(isinstance(value, GreenletExit) for value in self.args)\n"
+        "            return run(*(() if exits else self.args), **self.kwargs)",
+        ("parent.exit-starts-unstarted", "dead.throw.exit-unstarted-ancestor"),
+    ),
+    "ancestors_nested": Mutant(
+        "                heir._start(self._tree, heir.run)  # parent.unstarted",
+        '                heir.__dict__["nested"] = self.__dict__.get("nested", 0) + 1\n'
+        '                if heir.__dict__["nested"] > 1000:\n'
+        "                    raise RecursionError\n"
+        "                heir._start(self._tree, heir.run)",
+        ("throw.unstarted-long",),
+    ),
+    "attributes_lost_when_killed": Mutant(
+        "        former, self._parent = self._parent, tree.current  # life.kill.parent",
+        "        self.__dict__.clear()\n        former, self._parent = self._parent, tree.current",
+        ("life.kill.attributes",),
+    ),
+    "killed_in_context_of_dropper": Mutant(
+        "        former, self._parent = self._parent, tree.current  # life.kill.parent",
+        "        self._assigned = contextvars.copy_context()\n"
+        "        former, self._parent = self._parent, tree.current",
+        ("life.kill.context",),
+    ),
+    "parents_kept": Mutant(
+        "        self._parent = value\n",
+        "        self._parent = value\n"
+        '        _here.__dict__.setdefault("kept", []).append(value)\n',
+        ("life.released.line",),
+    ),
+    "root_gone_with_its_thread": Mutant(
+        "        self.tree.exited = True\n",
+        "        self.tree.exited = True\n"
+        '        for reference in __import__("weakref").getweakrefs(self.tree.root):\n'
+        "            ctypes.pythonapi._PyWeakref_ClearRef(ctypes.py_object(reference))\n",
+        ("thread.exited.root-held",),
+    ),
+    "root_without_frame": Mutant(
+        "if not self or self._tree is None or self is self._tree.current:\n            return None",
+        "if not self or self._parent is None or self is self._tree.current:\n"
+        "            return None",
+        ("inspect.frame.root",),
     ),
     "assignment_keeps_own_context": Mutant(
         "self._assigned, self._own = value, contextvars.Context()",

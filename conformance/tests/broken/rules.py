@@ -6,6 +6,8 @@ is broken often takes others with it.
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import Any
 
 from broken.model import GreenletExit, Model, error
@@ -170,6 +172,51 @@ class StartDropsArguments(Model):
 
     def _begin(self, run: Any) -> None:
         super()._begin(lambda *args, **kwargs: run(*args))
+
+
+class SingleKeywordUnwrapped(Model):
+    """A single keyword argument arrives as its value."""
+
+    breaks = ("args.keywords",)
+
+    def _single(self, args: Any, kwargs: Any) -> Any:
+        if not args and len(kwargs) == 1:
+            return next(iter(kwargs.values()))
+        return super()._single(args, kwargs)
+
+
+class OneDictForAll(Model):
+    """All keyword arguments arrive in the same dict, which is filled anew."""
+
+    breaks = ("args.own-dict",)
+    shared: Any = {}  # noqa: RUF012
+
+    def _single(self, args: Any, kwargs: Any) -> Any:
+        if kwargs:
+            self.shared.clear()
+            self.shared.update(kwargs)
+            kwargs = self.shared
+        return super()._single(args, kwargs)
+
+
+class BadCallInCaller(Model):
+    """What cannot be called raises TypeError in the caller, and stays unstarted."""
+
+    breaks = ("args.bad-call",)
+
+    def _begin(self, run: Any) -> None:
+        if not callable(run):
+            raise TypeError(f"{type(run).__name__!r} object is not callable")
+        super()._begin(run)
+
+
+class ExtraArgumentsTaken(Model):
+    """The constructor does not look at further arguments."""
+
+    breaks = ("args.calls",)
+
+    def __init__(self, run: Any = None, parent: Any = None, *_: Any, **__: Any) -> None:
+        super().__init__(run, parent)
 
 
 # --- the tree ----------------------------------------------------------------------------
@@ -347,6 +394,44 @@ class NoTracing(Model):
     lacks = ("settrace", "gettrace")
 
 
+class RootIsInactive(Model):
+    """The root is false."""
+
+    breaks = ("tree.root",)
+
+    def __bool__(self) -> bool:
+        return super().__bool__() and self._parent is not None
+
+
+class DeadParentReplaced(Model):
+    """A dead greenlet that is given as the parent is passed over for its own parent."""
+
+    breaks = ("tree.given-parent",)
+
+    def __init__(self, run: Any = None, parent: Any = None) -> None:
+        super().__init__(run, self._living(parent) if isinstance(parent, Model) else parent)
+
+
+class GivenRunFirst(Model):
+    """A run that is given to the constructor hides that of the class."""
+
+    breaks = ("tree.subclass", "life.subclass")
+
+    def _begin(self, run: Any) -> None:
+        super()._begin(self.__dict__.get("_run", run))
+
+
+class DeadCannotMove(Model):
+    """The parent of the dead is fixed."""
+
+    breaks = ("tree.reparent", "dead.skip.reparented", "dead.any-death")
+
+    def _check_parent(self, value: Any) -> None:
+        super()._check_parent(value)
+        if self._state == "dead":
+            raise ValueError("it is dead")
+
+
 # --- order -------------------------------------------------------------------------------
 
 
@@ -457,6 +542,134 @@ class ThrowTracedAsSwitch(Model):
         tracer = self.world.tracer
         if tracer is not None:
             tracer("switch", (origin, self))
+
+
+class LookingStarts(Model):
+    """To ask for the frame of an unstarted greenlet starts it."""
+
+    breaks = ("order.only",)
+
+    @property
+    def gr_frame(self) -> None:  # type: ignore[override]
+        if self._state == "unstarted":
+            self.switch()
+
+
+class SwitchesNest(Model):
+    """A switch is a call, so that a greenlet can make a thousand of them."""
+
+    breaks = ("order.interleave",)
+
+    def _enter(self, packet: Any) -> Any:
+        me: Any = self._current()
+        me._switches = me.__dict__.get("_switches", 0) + 1
+        if me._switches > 1000:
+            raise RecursionError("too many switches")
+        return super()._enter(packet)
+
+
+class AtMostForty(Model):
+    """No more than forty greenlets can be active at a time."""
+
+    breaks = ("order.ring",)
+    active = 0
+
+    def _begin(self, run: Any) -> None:
+        if AtMostForty.active == 40:
+            raise MemoryError
+        AtMostForty.active += 1
+        super()._begin(run)
+
+    def _heir(self) -> Any:
+        AtMostForty.active -= 1
+        return super()._heir()
+
+
+class DepthShared(Model):
+    """Each greenlet that has started takes a part of the depth that is left for all."""
+
+    breaks = ("order.recursion",)
+
+    def _begin(self, run: Any) -> None:
+        super()._begin(run)
+        sys.setrecursionlimit(sys.getrecursionlimit() - 200)
+
+    def _heir(self) -> Any:
+        sys.setrecursionlimit(sys.getrecursionlimit() + 200)
+        return super()._heir()
+
+
+class LeftIsEnded(Model):
+    """Who switches to the root is told to exit, as if nobody could come back."""
+
+    breaks = ("order.no-unwinding", "order.resume", "order.root", "order.who-comes-back")
+
+    def _arrived(self, origin: Any, packet: Any) -> Any:
+        if self._parent is None and packet[0] == "value" and origin._state == "active":
+            origin.throw()
+        return super()._arrived(origin, packet)
+
+
+class OnlyTheAskedAnswers(Model):
+    """Who has switched to a greenlet can be switched to by that one only, or by the root."""
+
+    breaks = ("order.who-comes-back",)
+
+    def _enter(self, packet: Any) -> Any:
+        me: Any = self._current()
+        asked = self.__dict__.get("_asked", me)
+        if asked not in (me, self.world.root) and me is not self.world.root:
+            raise error("it waits for somebody else")
+        me._asked = self
+        return super()._enter(packet)
+
+
+class RootForItsChildrenOnly(Model):
+    """Only children of the root can switch to it."""
+
+    breaks = ("order.root", "throw.root")
+
+    def _enter(self, packet: Any) -> Any:
+        if self is self.world.root and self._current()._parent not in (self, None):
+            raise error("the root is no parent of this greenlet")
+        return super()._enter(packet)
+
+
+class LeftByFirstFunction(Model):
+    """A greenlet can be left by the function that it runs only, as a generator can."""
+
+    breaks = (
+        *("order.depth", "order.c-frames", "order.generators", "state.coroutine", "state.with"),
+        *("state.generator.busy", "state.generator.close"),
+    )
+
+    def _enter(self, packet: Any) -> Any:
+        frame: Any = sys._getframe()
+        while _is_ours(frame):
+            frame = frame.f_back
+        if self._current() is not self.world.root and not _is_ours(frame.f_back):
+            raise error("this is not the function that the greenlet runs")
+        return super()._enter(packet)
+
+
+def _is_ours(frame: Any) -> bool:
+    return str(frame.f_globals["__name__"]).startswith("broken.")
+
+
+class PassingLost(Model):
+    """An exception is lost if the greenlet is left while it handles one."""
+
+    breaks = ("state.passing", "throw.finally", "state.with")
+
+    def _enter(self, packet: Any) -> Any:
+        if sys.exc_info()[1] is not None:
+            self._current()._left = True  # type: ignore[attr-defined]
+        return super()._enter(packet)
+
+    def _died(self, exception: Any) -> Any:
+        if hasattr(self, "_left"):
+            return self._returned(None)
+        return super()._died(exception)
 
 
 # --- the dead ----------------------------------------------------------------------------
@@ -604,6 +817,47 @@ class UnstartableSkipped(Model):
         return g
 
 
+class UnstartedUnderDeadSkipped(Model):
+    """An unstarted greenlet whose parent is dead is skipped, too."""
+
+    breaks = ("dead.skip.unstarted-target",)
+
+    def _living(self, g: Any) -> Any:
+        while g._state == "dead" or (g._state == "unstarted" and g._parent._state == "dead"):
+            g = g._parent
+        return g
+
+
+class FirstWayKept(Model):
+    """Where the first switch to a dead greenlet led, later ones lead, too."""
+
+    breaks = ("dead.skip.each-time",)
+
+    def _transfer(self, packet: Any) -> Any:
+        if self._state != "dead":
+            return super()._transfer(packet)
+        if "_way" not in self.__dict__:
+            self._way = self._living(self)
+        if self._way._state == "dead":
+            return self._received(packet)
+        return self._way._enter(packet)
+
+
+class KilledUnstartedRefuses(Model):
+    """Who was killed before it ran cannot be switched to."""
+
+    breaks = ("dead.any-death",)
+
+    def _outcome(self, run: Any, origin: Any, packet: Any) -> Any:
+        self._never_ran = packet[0] == "error"
+        return super()._outcome(run, origin, packet)
+
+    def _transfer(self, packet: Any) -> Any:
+        if self._state == "dead" and self._never_ran:
+            raise error("it has never run")
+        return super()._transfer(packet)
+
+
 # --- parents -----------------------------------------------------------------------------
 
 
@@ -742,6 +996,19 @@ class UnstartedParentRunsOnException(Model):
         return target._enter(packet)
 
 
+class EndsInSwitcher(Model):
+    """The end of a child of the root leads to the greenlet that switched to it last."""
+
+    breaks = ("parent.root-goes-on", "parent.not-the-switcher")
+
+    def _enter(self, packet: Any) -> Any:
+        self._switcher = self._current()
+        return super()._enter(packet)
+
+    def _heir(self) -> Any:
+        return self._switcher if self._parent is self.world.root else self._parent
+
+
 # --- throw -------------------------------------------------------------------------------
 
 
@@ -857,6 +1124,91 @@ class SelfThrowIgnored(Model):
         if self is self._current() and packet[0] == "error":
             return ()
         return super()._enter(packet)
+
+
+class ThrowReturnsNothing(Model):
+    """throw returns None, whatever is sent to the thrower."""
+
+    breaks = ("throw.returns", "order.resume", "parent.throw-returns", "throw.suspended")
+
+    def throw(self, /, *args: Any) -> Any:
+        super().throw(*args)
+
+
+class ThrowWaits(Model):
+    """What is thrown at a suspended greenlet is raised when somebody switches to it."""
+
+    breaks = ("throw.immediate", "throw.suspended", "throw.finally", "throw.root")
+
+    def _transfer(self, packet: Any) -> Any:
+        if packet[0] == "error" and self._state == "active" and self is not self._current():
+            self._waiting = packet
+            return ()
+        return super()._transfer(self.__dict__.pop("_waiting", packet))
+
+
+class RootNotThrownAt(Model):
+    """What is thrown at the root is raised in the thrower."""
+
+    breaks = ("throw.root",)
+
+    def _enter(self, packet: Any) -> Any:
+        me = self._current()
+        if packet[0] == "error" and self is self.world.root and me._state == "active":
+            return me._received(packet)
+        return super()._enter(packet)
+
+
+class ClassTakesNone(Model):
+    """A class is called with None where no value is given."""
+
+    breaks = ("throw.class",)
+
+    def _instantiate(self, kind: Any, value: Any) -> Any:
+        return kind(None) if value is None else super()._instantiate(kind, value)
+
+
+class AnyInstanceThrown(Model):
+    """A value that is an exception is thrown, whatever its class."""
+
+    breaks = ("throw.value-foreign-instance",)
+
+    def _instantiate(self, kind: Any, value: Any) -> Any:
+        return value if isinstance(value, BaseException) else super()._instantiate(kind, value)
+
+
+class ExitInsists(Model):
+    """Who was told to exit leaves the GreenletExit, whatever it returns."""
+
+    breaks = ("throw.exit-caught",)
+
+    def _received(self, packet: Any) -> Any:
+        if packet[0] == "error" and isinstance(packet[1], GreenletExit):
+            self._current()._told = packet[1]  # type: ignore[attr-defined]
+        return super()._received(packet)
+
+    def _returned(self, result: Any) -> Any:
+        return super()._returned(self.__dict__.get("_told", result))
+
+
+class ThrowTakesMore(Model):
+    """throw does not look at further arguments."""
+
+    breaks = ("throw.check.count",)
+
+    def throw(self, /, *args: Any, **_: Any) -> Any:
+        return super().throw(*args[:3])
+
+
+class RunlessDiesQuietly(Model):
+    """A throw at an unstarted greenlet without run does nothing."""
+
+    breaks = ("throw.unstarted-no-run",)
+
+    def throw(self, /, *args: Any) -> Any:
+        if self._state == "unstarted" and not hasattr(self, "run"):
+            return None
+        return super().throw(*args)
 
 
 # --- threads -----------------------------------------------------------------------------
@@ -1018,3 +1370,89 @@ class ErrorInRoot(Model):
             if self._current() is root:
                 raise
             root._enter(("error", refused))
+
+
+class RunningElsewhereIgnored(Model):
+    """A switch to a greenlet that runs in another thread does nothing."""
+
+    breaks = ("thread.error.running",)
+
+    def switch(self, /, *args: Any, **kwargs: Any) -> Any:
+        raw = self._raw
+        if raw and raw.gr_frame is None and raw.parent and self is not self._current():
+            return None
+        return super().switch(*args, **kwargs)
+
+
+class RefusedLosesPlace(Model):
+    """After a refused switch the root is taken for the current greenlet."""
+
+    breaks = ("thread.untouched.caller", "thread.error.in-greenlet")
+
+    def _check_thread(self) -> None:
+        try:
+            super()._check_thread()
+        except error:
+            self.world.current = self.world.root
+            raise
+
+
+class RefusedMoves(Model):
+    """A refused switch moves the target below its root."""
+
+    breaks = ("thread.untouched.parents",)
+
+    def _check_thread(self) -> None:
+        try:
+            super()._check_thread()
+        except error:
+            if self._parent is not None and self._state == "active":
+                self._parent = self._root_of_lineage()
+            raise
+
+
+class RefusedTooOften(Model):
+    """The thousandth refused switch is refused in another way."""
+
+    breaks = ("thread.untouched.many",)
+    refused = 0
+
+    def _check_thread(self) -> None:
+        try:
+            super()._check_thread()
+        except error:
+            RefusedTooOften.refused += 1
+            if RefusedTooOften.refused >= 1000:
+                raise RuntimeError("this was once too often") from None
+            raise
+
+
+class ResultsOfMainThread(Model):
+    """What greenlets of other threads than the main one return is lost."""
+
+    breaks = ("thread.independent",)
+
+    def _returned(self, result: Any) -> Any:
+        is_main = threading.current_thread() is threading.main_thread()
+        return super()._returned(result if is_main else None)
+
+
+class ExitedRootReturns(Model):
+    """A switch to the root of an exited thread returns its arguments at once."""
+
+    breaks = ("thread.exited.root",)
+
+    def switch(self, /, *args: Any, **kwargs: Any) -> Any:
+        if self._root is self and self.dead:
+            return self._single(args, kwargs)
+        return super().switch(*args, **kwargs)
+
+
+class RootsNeverDie(Model):
+    """The root of an exited thread is not dead."""
+
+    breaks = ("thread.exited.root-dead",)
+
+    @property
+    def dead(self) -> bool:
+        return self._state == "dead"

@@ -14,12 +14,15 @@ import contextlib
 import contextvars
 import ctypes
 import dataclasses
+import gc
 import os
 import signal
 import sys
 import threading
+import types
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import greenlet as upstream
@@ -82,6 +85,28 @@ def plain_subclass(names: Names) -> None:
     subclass(names)
 
 
+# --- the tree and the order --------------------------------------------------------------
+
+
+@breaks("tree.names")
+def exit_of_type(names: Names) -> None:
+    """The type's GreenletExit is not that of the module."""
+    subclass(names, GreenletExit=type("GreenletExit", (upstream.GreenletExit,), {}))
+
+
+@breaks("tree.current")
+def subclasses_not_current(names: Names) -> None:
+    """Inside of a subclass's greenlet, the one above is said to be current."""
+
+    def getcurrent() -> Any:
+        current: Any = upstream.getcurrent()
+        while type(current) is not upstream.greenlet:
+            current = current.parent
+        return current
+
+    names["getcurrent"] = getcurrent
+
+
 # --- life and death ----------------------------------------------------------------------
 
 
@@ -95,7 +120,10 @@ def throw_as_child(g: Any, *args: Any) -> None:
             g.parent = former
 
 
-@breaks("life.kill", "life.kill.family", "life.weakref", "life.gc.idle", "life.thread.exited")
+@breaks(
+    *("life.kill", "life.kill.family", "life.weakref", "life.gc.idle", "life.thread.exited"),
+    *("life.finalizer.weakref", "life.many", "life.released.memory", "context.run.entered"),
+)
 def nobody_freed(names: Names) -> None:
     """Every greenlet is kept forever."""
     kept: list[Any] = []
@@ -344,6 +372,145 @@ def initialised_at_once(names: Names) -> None:
     subclass(names, __new__=new)
 
 
+@breaks("life.kill.cleanup")
+def nobody_made_in_kill(names: Names) -> None:
+    """While a greenlet is killed no other one can be made."""
+    killed: list[Any] = []
+
+    def finalize(self: Any) -> None:
+        if self:
+            killed.append(None)
+            try:
+                throw_as_child(self)
+            finally:
+                killed.pop()
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        if killed:
+            raise RuntimeError("a greenlet is being killed")
+        upstream.greenlet.__init__(self, *args, **kwargs)
+
+    subclass(names, __del__=finalize, __init__=init)
+
+
+@breaks("life.stubborn", "life.resurrect")
+def stubborn_resumed(names: Names) -> None:
+    """Who survives a kill is resumed by the one that dropped it."""
+
+    def finalize(self: Any) -> None:
+        if self:
+            throw_as_child(self)
+        if self:
+            self.switch()
+
+    subclass(names, __del__=finalize)
+
+
+@breaks("life.kill.result")
+def kill_result_told(names: Names) -> None:
+    """What the killed return is told as an exception that cannot be raised."""
+
+    def finalize(self: Any) -> None:
+        if self:
+            former, self.parent = self.parent, upstream.getcurrent()
+            result = self.throw()
+            if self:
+                self.parent = former
+            elif not isinstance(result, upstream.GreenletExit):
+                raise RuntimeError(f"nobody wants {result!r}")
+
+    subclass(names, __del__=finalize)
+
+
+@breaks("life.kill.held")
+def parent_not_held(names: Names) -> None:
+    """A child does not keep its parent alive."""
+
+    def init(self: Any, run: Any = None, parent: Any = None) -> None:
+        upstream.greenlet.__init__(self, run)
+        self.above = weakref.ref(parent or upstream.getcurrent())
+
+    def set_parent(self: Any, parent: Any) -> None:
+        self.above = weakref.ref(parent)
+
+    subclass(names, __init__=init, parent=property(lambda self: self.above(), set_parent))
+
+
+@breaks("life.finalizer.del", "life.finalizer.collection", "life.finalizer.trashcan")
+def no_switch_in_finalizers(names: Names) -> None:
+    """A switch inside of ``__del__`` is refused."""
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        frame: Any = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code.co_name == "__del__":
+                raise RuntimeError("inside of a finalizer")
+            frame = frame.f_back
+        return upstream.greenlet.switch(self, *args, **kwargs)
+
+    subclass(names, switch=switch)
+
+
+@breaks("life.finalizer.collection")
+def no_switch_in_collections(names: Names) -> None:
+    """A switch in the middle of a collection is refused."""
+    collecting: list[str] = []
+    gc.callbacks.append(lambda phase, _: collecting.append(phase))
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if collecting and collecting[-1] == "start":
+            raise RuntimeError("in the middle of a collection")
+        return upstream.greenlet.switch(self, *args, **kwargs)
+
+    subclass(names, switch=switch)
+
+
+@breaks("life.gc.cycle", "life.gc.suspended")
+def suspended_end_by_collection(names: Names) -> None:
+    """A collection ends whoever is suspended, held or not."""
+    made: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        upstream.greenlet.__init__(self, *args, **kwargs)
+        made.add(self)
+
+    def end_all(phase: str, _: Any) -> None:
+        for g in list(made) if phase == "stop" else ():
+            if g and g.gr_frame is not None:
+                with contextlib.suppress(BaseException):
+                    throw_as_child(g, KeyError)
+
+    gc.callbacks.append(end_all)
+    subclass(names, __init__=init)
+
+
+@breaks("life.resurrect.weakref")
+def weakrefs_cleared_first(names: Names) -> None:
+    """Weak references to a greenlet are dead once it is being killed."""
+    clear = ctypes.pythonapi._PyWeakref_ClearRef
+
+    def finalize(self: Any) -> None:
+        for reference in weakref.getweakrefs(self):
+            clear(ctypes.py_object(reference))
+
+    subclass(names, __del__=finalize)
+
+
+@breaks("life.thread.exit", "thread.exited.suspended")
+def exited_ignored(names: Names) -> None:
+    """A switch to a greenlet of an exited thread does nothing."""
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return upstream.greenlet.switch(self, *args, **kwargs)
+        except upstream.error as error:
+            if "exited" not in str(error):
+                raise
+            return None
+
+    subclass(names, switch=switch)
+
+
 # --- context variables -------------------------------------------------------------------
 
 
@@ -358,7 +525,7 @@ def context_inherited(names: Names) -> None:
     subclass(names, __init__=init)
 
 
-@breaks("context.initial", "context.own", "context.end", "context.decimal")
+@breaks("context.initial", "context.own", "context.end", "context.decimal", "context.token")
 def context_shared(names: Names) -> None:
     """A greenlet runs in its maker's context."""
 
@@ -396,7 +563,10 @@ def context_copied(names: Names) -> None:
     context_property(names, fset=set_context)
 
 
-@breaks("context.assign.suspended", "context.assign.current", "context.assign.none")
+@breaks(
+    *("context.assign.suspended", "context.assign.current", "context.assign.none"),
+    "context.run.mismatch",
+)
 def context_once(names: Names) -> None:
     """A context that is assigned after the start is ignored."""
 
@@ -496,6 +666,47 @@ def contexts_kept(names: Names) -> None:
         return answer
 
     subclass(names, switch=switch)
+
+
+@breaks("context.copy", "context.assign")
+def context_taken_at_start(names: Names) -> None:
+    """A greenlet starts in the context of the one that starts it."""
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not self and not self.dead:
+            self.gr_context = contextvars.copy_context()
+        return upstream.greenlet.switch(self, *args, **kwargs)
+
+    subclass(names, switch=switch)
+
+
+@breaks("context.run.as-run")
+def builtin_refused(names: Names) -> None:
+    """A function that is written in C cannot be the run of a greenlet."""
+
+    def init(self: Any, run: Any = None, parent: Any = None) -> None:
+        if isinstance(run, types.BuiltinFunctionType):
+            raise TypeError("a function in Python is needed")
+        upstream.greenlet.__init__(self, run, parent)
+
+    subclass(names, __init__=init)
+
+
+@breaks("context.root")
+def context_of_root_copied(names: Names) -> None:
+    """Who was asked for by getcurrent, as the root has to be, answers a copy of its context."""
+
+    class Current:
+        """Stands before the greenlet that was current."""
+
+        def __init__(self) -> None:
+            self.greenlet = upstream.getcurrent()
+
+        def __getattr__(self, name: str) -> Any:
+            value = getattr(self.greenlet, name)
+            return value.copy() if isinstance(value, contextvars.Context) else value
+
+    names["getcurrent"] = Current
 
 
 # --- tracing -----------------------------------------------------------------------------
@@ -752,6 +963,42 @@ def hooks_of_greenlet(names: Names) -> None:
     )
 
 
+@breaks("trace.change")
+def settrace_waits(names: Names) -> None:
+    """What the trace function itself sets is ignored."""
+    inside: list[Any] = []
+
+    def wrap(function: Any) -> Any:
+        def call(event: str, args: Any) -> None:
+            inside.append(function)
+            try:
+                function(event, args)
+            finally:
+                inside.pop()
+
+        return call
+
+    settrace_with(names, wrap)
+    settrace = names["settrace"]
+    names["settrace"] = lambda function: inside[-1] if inside else settrace(function)
+
+
+@breaks("trace.python.switch")
+def hooks_while_hooked(names: Names) -> None:
+    """A hook is told of what itself switches to."""
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return sys.call_tracing(lambda: upstream.greenlet.switch(self, *args, **kwargs), ())
+
+    subclass(names, switch=switch)
+
+
+@breaks("trace.python.tracer")
+def tracer_hooked(names: Names) -> None:
+    """The trace function is as visible to hooks as any code."""
+    settrace_with(names, lambda f: lambda event, args: sys.call_tracing(f, (event, args)))
+
+
 # --- introspection -----------------------------------------------------------------------
 
 own_frame: Any = upstream.greenlet.gr_frame
@@ -900,7 +1147,102 @@ def stack_saved_unknown(names: Names) -> None:
     subclass(names, _stack_saved=None)
 
 
+@breaks("inspect.frame.held")
+def frames_cleared(names: Names) -> None:
+    """The end of a greenlet clears the frames that somebody has looked at."""
+
+    def get(self: Any) -> Any:
+        self.looked = frame = own_frame.__get__(self)
+        return frame
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return upstream.greenlet.switch(self, *args, **kwargs)
+        finally:
+            if self.dead and "looked" in self.__dict__:
+                self.looked.clear()
+
+    subclass(names, gr_frame=property(get), switch=switch)
+
+
+class FrameCopy:
+    """What a frame says of itself."""
+
+    def __init__(self, frame: Any) -> None:
+        self.f_code, self.f_locals, self.f_lineno = frame.f_code, frame.f_locals, frame.f_lineno
+        self.f_back = frame.f_back and FrameCopy(frame.f_back)
+
+
+@breaks("inspect.frame.same")
+def frame_copied(names: Names) -> None:
+    """Each look shows frames of its own."""
+
+    def get(self: Any) -> Any:
+        frame = own_frame.__get__(self)
+        return frame and FrameCopy(frame)
+
+    frame_property(names, get)
+
+
 # --- exceptions and state ----------------------------------------------------------------
+
+
+@breaks("order.handled-exception", "state.reraise")
+def exception_inherited(names: Names) -> None:
+    """A greenlet starts in the handler of the exception that its starter handles."""
+
+    def around(run: Any, *args: Any, **kwargs: Any) -> Any:
+        handled = upstream.getcurrent().__dict__.pop("handled", None)
+        try:
+            if handled is not None:
+                raise handled
+        except BaseException:
+            return run(*args, **kwargs)
+        return run(*args, **kwargs)
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not self and not self.dead:
+            self.handled = sys.exc_info()[1]
+        return upstream.greenlet.switch(self, *args, **kwargs)
+
+    run_within(names, around)
+    names["greenlet"].switch = switch
+
+
+@breaks("state.exc-info", "state.reraise", "order.handled-exception")
+def handled_forgotten(names: Names) -> None:
+    """After a switch nobody handles an exception any more."""
+    forget = ctypes.pythonapi.PyErr_SetExcInfo
+
+    def switch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return upstream.greenlet.switch(self, *args, **kwargs)
+        finally:
+            forget(None, None, None)
+
+    subclass(names, switch=switch)
+
+
+@breaks("state.generator.moved")
+def current_of_frame(names: Names) -> None:
+    """In a function that has asked before, the same greenlet is current as then."""
+    found: dict[Any, Any] = {}
+
+    def getcurrent() -> Any:
+        return found.setdefault(sys._getframe(1), upstream.getcurrent())
+
+    names["getcurrent"] = getcurrent
+
+
+@breaks("state.thread")
+def threads_of_their_own(names: Names) -> None:
+    """What a greenlet runs has a thread of its own."""
+
+    def around(run: Any, *args: Any, **kwargs: Any) -> Any:
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(run, *args, **kwargs).result()
+
+    run_within(names, around)
 
 
 @breaks("state.context")
@@ -938,7 +1280,7 @@ def deeper(levels: int, function: Any, *args: Any, **kwargs: Any) -> Any:
     return function(*args, **kwargs)
 
 
-@breaks("state.recursion.own", "state.recursion.start")
+@breaks("state.recursion.own", "state.recursion.start", "inspect.frame.current")
 def started_deeper(names: Names) -> None:
     """A greenlet starts at a depth of its own."""
 
@@ -1079,6 +1421,17 @@ def system_exit_at_once(names: Names) -> None:
     run_within(names, around)
 
 
+@breaks("exit.finalizing.methods")
+def dead_while_finalizing(names: Names) -> None:
+    """All greenlets are dead once the interpreter is finalizing."""
+    own: Any = upstream.greenlet.dead
+
+    def dead(self: Any, final: Any = sys.is_finalizing, get: Any = own.__get__) -> Any:
+        return final() or get(self)
+
+    subclass(names, dead=property(dead))
+
+
 @breaks("exit.fork", "exit.fork.exit", "exit.fork.other-threads")
 def only_in_first_process(names: Names) -> None:
     """Greenlets work in the process that has imported the module."""
@@ -1105,6 +1458,20 @@ def signals_blocked(names: Names) -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
     run_within(names, around)
+
+
+@breaks("exit.signal", "exit.signal.away")
+def handlers_in_greenlets(names: Names) -> None:
+    """A signal handler has a greenlet of its own."""
+    own = signal.signal
+
+    def set_handler(number: int, handler: Any) -> Any:
+        def in_greenlet(*args: Any) -> None:
+            upstream.greenlet(handler).switch(*args)
+
+        return own(number, in_greenlet if callable(handler) else handler)
+
+    vars(signal)["signal"] = set_handler
 
 
 @breaks("exit.import")
@@ -1217,7 +1584,7 @@ def new_without_parent(names: Names) -> None:
     replace_slots(names, New=c_function(to_object, 2)(lambda run, parent: upstream.greenlet(run)))
 
 
-@breaks("capi.current")
+@breaks("capi.current", "capi.callback")
 def current_is_first(names: Names) -> None:
     """GetCurrent answers what was current when the module was imported."""
     first = upstream.getcurrent()

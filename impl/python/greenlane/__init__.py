@@ -4,6 +4,7 @@ A drop-in for the package ``greenlet``: the same names, the same behaviour. Prog
 ``greenlet`` use greenlane under ``python -m greenlane app.py``, or after `install()`.
 """
 
+from greenlane import installation
 from greenlane._greenlet import (
     _C_API,
     GreenletExit,
@@ -41,6 +42,8 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+installation.begin_recording()
 
 
 def doctor() -> "Diagnosis":

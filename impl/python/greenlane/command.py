@@ -17,12 +17,17 @@ from pathlib import Path
 import greenlane
 from greenlane import _greenlet, installation
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from greenlane import tracing
+
 EPILOG = """\
 examples:
   python -m greenlane app.py --port 80   run a program, with greenlane for its greenlet
   python -m greenlane -m pytest          run a module
   python -m greenlane -c "import gevent" run code
   python -m greenlane doctor             how greenlets work here, and what fell back
+  python -m greenlane trace app.py       record the greenlets of a program; trace --help says more
   python -m greenlane                    what is installed, and a switch to prove that it works
   python -m greenlane --include          the compiler flag to build extensions against its C API
 
@@ -64,8 +69,12 @@ def without_greenlane(before: list[str]) -> list[str] | None:
     return joined[:-1] if flags == "-" else [*joined[:-1], flags]
 
 
-def run_program(arguments: list[str]) -> int:
-    """Become the Python that runs a program on greenlane; return 2, and say why, if not."""
+def run_program(arguments: list[str], traced: tracing.Request | None = None) -> int:
+    """Become the Python that runs a program on greenlane; return 2, and say why, if not.
+
+    ``arguments`` are all of the command line; if the program is to be traced, it is said there what
+    of them is the program.
+    """
     before = without_greenlane(sys.orig_argv[1 : len(sys.orig_argv) - len(arguments)])
     if before is None or sys.argv[1:] != arguments:
         return refuse("only the command line `python -m greenlane` runs programs")
@@ -79,9 +88,16 @@ def run_program(arguments: list[str]) -> int:
         return refuse(f"greenlane is not installed, only found in {home}; put that on PYTHONPATH")
     environment = dict(os.environ)
     installation.add_to_environment(environment)
+    program = arguments
+    if traced is not None:
+        program = traced.program
+        try:
+            environment |= traced.prepare()
+        except OSError as error:
+            return refuse(f"trace: cannot write {error.filename}: {error.strerror}")
     sys.stdout.flush()
     sys.stderr.flush()
-    return os.execve(sys.executable, [sys.executable, *before, *arguments], environment)
+    return os.execve(sys.executable, [sys.executable, *before, *program], environment)
 
 
 def refuse(reason: str) -> int:
@@ -96,7 +112,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m greenlane",
         usage="python -m greenlane [-h | --version | --include | doctor]\n"
-        "       python -m greenlane (program.py | -m module | -c code) [argument ...]",
+        "       python -m greenlane (program.py | -m module | -c code) [argument ...]\n"
+        "       python -m greenlane trace [option ...] (program.py | -m module | -c code) "
+        "[argument ...]",
         description="Greenlets for CPython, each on a C stack of its own; programs that use "
         "greenlet, run on them.",
         epilog=EPILOG,
@@ -107,6 +125,10 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments == ["doctor"]:
         print(greenlane.doctor())
         return 0
+    if arguments[:1] == ["trace"]:
+        from greenlane import tracing  # what it needs is slow to import
+
+        return run_program(arguments, tracing.parse(arguments[1:]))
     if names_program(arguments):
         return run_program(arguments)
     options = parser.parse_args(arguments)

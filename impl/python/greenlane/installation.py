@@ -60,6 +60,14 @@ def add_to_environment(environment: MutableMapping[str, str]) -> None:
         environment["PYTHONPATH"] = os.pathsep.join([STAND_IN, *rest])
 
 
+def begin_recording() -> None:
+    """Record this process if `python -m greenlane trace` has started it."""
+    if "GREENLANE_TRACE" in os.environ:
+        from greenlane import recording  # what it needs is slow to import
+
+        recording.begin()
+
+
 def holders(package: ModuleType) -> Iterator[str]:
     """Name the modules whose variables hold a greenlet package, what is in it, or a subclass.
 

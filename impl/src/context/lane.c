@@ -32,7 +32,9 @@
  */
 #include "lane.h"
 
+#include "asan.h"
 #include "memory.h"
+#include "valgrind.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -126,6 +128,7 @@ make_lane(gl_lane_pool *pool)
     }
     lane->low = start + GL_LANE_GUARD;
     lane->end = end;
+    gl_valgrind_add(lane->valgrind, lane->low, lane);
     return lane;
 }
 
@@ -159,6 +162,8 @@ void
 gl_lane_pool_open(gl_lane_pool *pool, size_t limit)
 {
     *pool = (gl_lane_pool){.limit = limit, .shared_limit = GL_SHARED_LANES};
+    pool->idle = pool->few;
+    pool->idle_capacity = GL_FEW_IDLE;
     /* What there is at most; with 32 bits it is not much. */
     limit_to(pool, SIZE_MAX);
     limit_by(pool, GL_MEMORY_SPACE);
@@ -178,13 +183,22 @@ acquire(gl_lane_pool *pool)
     return make_lane(pool);
 }
 
+/* Gives a lane back to the system, but for a tail that must stay. */
+static void
+unmap(gl_lane *lane)
+{
+    gl_asan_clear(lane->low, lane);
+    gl_valgrind_remove(lane->valgrind);
+    gl_memory_release(lane);
+}
+
 /* Makes a shared lane. */
 static gl_lane *
 acquire_shared(gl_lane_pool *pool)
 {
     gl_lane *lane = acquire(pool);
     if (lane != NULL && !gl_memory_share(lane)) {
-        gl_memory_release(lane);
+        unmap(lane);
         lane = NULL;
     }
     if (lane != NULL) {
@@ -268,10 +282,14 @@ reserve_idle(gl_lane_pool *pool)
     if (pool->idle_count >= MAX_IDLE_LANES) {
         return false;
     }
-    size_t capacity = pool->idle_capacity > 0 ? pool->idle_capacity * 2 : 4 * WARM_LANES;
-    gl_lane **idle = realloc(pool->idle, capacity * sizeof *idle);
+    bool is_first = pool->idle == pool->few;
+    size_t capacity = is_first ? 4 * WARM_LANES : pool->idle_capacity * 2;
+    gl_lane **idle = realloc(is_first ? NULL : pool->idle, capacity * sizeof *idle);
     if (idle == NULL) {
         return false;
+    }
+    if (is_first) {
+        memcpy(idle, pool->few, sizeof pool->few);
     }
     pool->idle = idle;
     pool->idle_capacity = capacity;
@@ -296,10 +314,7 @@ gl_lane_unbind(gl_lane_pool *pool, gl_lane *lane)
     gl_memory_idle(lane);
     if (GL_UNLIKELY(!reserve_idle(pool))) {
         /* The caller may be running on this lane: another one goes in its place. */
-        if (pool->idle_count == 0) {
-            return; /* not even room for one pointer: leaked rather than failed */
-        }
-        gl_memory_release(pool->idle[0]);
+        unmap(pool->idle[0]);
         pool->idle[0] = pool->idle[--pool->idle_count];
     }
     pool->idle[pool->idle_count++] = lane;
@@ -315,7 +330,7 @@ void
 gl_lane_unbind_closed(gl_lane *lane)
 {
     if (--lane->bound == 0) {
-        gl_memory_release(lane);
+        unmap(lane);
     }
 }
 
@@ -351,25 +366,30 @@ void
 gl_lane_evict(const gl_lane *lane, const char *sp, gl_slice *slice)
 {
     slice->size = (size_t)((const char *)lane - sp);
+    gl_asan_clear(sp, lane);
     memcpy(slice->data, sp, slice->size);
 }
 
 void
 gl_lane_restore(gl_lane *lane, const gl_slice *slice)
 {
-    memcpy((char *)gl_lane_top(lane) - slice->size, slice->data, slice->size);
+    char *sp = (char *)gl_lane_top(lane) - slice->size;
+    gl_valgrind_allow(sp, slice->size);
+    memcpy(sp, slice->data, slice->size);
 }
 
 void
 gl_lane_pool_close(gl_lane_pool *pool)
 {
     for (size_t i = 0; i < pool->idle_count; i++) {
-        gl_memory_release(pool->idle[i]);
+        unmap(pool->idle[i]);
     }
-    free(pool->idle);
+    if (pool->idle != pool->few) {
+        free(pool->idle);
+    }
     for (unsigned i = 0; i < GL_SHARED_LANES; i++) {
         if (pool->shared[i] != NULL && pool->shared[i]->bound == 0) {
-            gl_memory_release(pool->shared[i]);
+            unmap(pool->shared[i]);
         }
     }
     if (pool->fresh != pool->fresh_end) {

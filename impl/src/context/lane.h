@@ -57,6 +57,8 @@
 /* How many lanes are shared. More of them mean fewer exchanges among a few active tenants; fewer,
  * that the lanes stay in the cache when there are many. */
 #define GL_SHARED_LANES 8
+/* So many idle lanes need no memory to be remembered. */
+#define GL_FEW_IDLE 4
 
 typedef struct gl_lane {
     char *low; /* lowest usable address of the stack; the guard is below */
@@ -70,6 +72,9 @@ typedef struct gl_lane {
     bool tail_used; /* has a tenant taken the tail? */
     bool trimmed;   /* while idle: nothing below the top of the stack is committed */
     bool tail_kept; /* must the tail stay when the rest goes back to the system? */
+#if defined(GL_VALGRIND)
+    unsigned valgrind; /* its number there */
+#endif
 } gl_lane;
 
 /* The stack of a tenant that is not the occupant of its lane. */
@@ -104,10 +109,11 @@ typedef struct gl_lane_pool {
     unsigned shared_left;             /* how often the last tenant of one left */
     bool shared_refused;              /* did the system refuse to make one? */
     bool maps_guards;                 /* are guards not to be had by advice? */
-    gl_lane **idle;                   /* lanes handed back, the warmest last */
-    size_t idle_count;                /* how many of them */
-    size_t idle_capacity;             /* how many fit in `idle` */
-    size_t created_count;             /* lanes ever made: chooses the next one's colour */
+    gl_lane **idle;       /* lanes handed back, the warmest last; in `few` or on the heap */
+    size_t idle_count;    /* how many of them */
+    size_t idle_capacity; /* how many fit in `idle` */
+    gl_lane *few[GL_FEW_IDLE];
+    size_t created_count;     /* lanes ever made: chooses the next one's colour */
     char *fresh;              /* the part of the newest slab that no lane was made of yet: */
     char *fresh_end;          /*   whole lanes between these two addresses */
     gl_guard guard;           /* that of the newest lane */

@@ -19,12 +19,16 @@
 #ifndef GREENLANE_CONTEXT_SWITCH_H
 #define GREENLANE_CONTEXT_SWITCH_H
 
+#include "asan.h"
+
 #include <stddef.h>
 
 /* What a suspended context takes of its stack below the frame of the function that called
  * gl_context_switch or gl_context_start, at most: in bytes. */
 #if defined(GL_CONTEXT_BY_UCONTEXT)
 #define GL_CONTEXT_SIZE 8192
+#elif defined(GL_ASAN)
+#define GL_CONTEXT_SIZE 4096
 #else
 #define GL_CONTEXT_SIZE 640
 #endif
@@ -71,5 +75,69 @@ gl_stack_make(char *low, char *top)
  * The entry *returns into* this function's code, which then continues the context that it named:
  * calls and returns stay paired for the processor's return-address predictor. */
 void gl_context_start(void **save, void *top, gl_context_entry entry, void *argument);
+
+#if defined(GL_ASAN)
+/* AddressSanitizer wants to know. No stack is larger than this. */
+#define GL_ASAN_STACK_SIZE ((size_t)8 << 20)
+
+/* What is passed to a new context: the stack of the one that starts it may be overwritten. */
+typedef struct {
+    char *top;
+    gl_context_entry entry;
+    void *argument;
+} gl_asan_beginning;
+
+static _Thread_local gl_asan_beginning gl_asan_next;
+static _Thread_local gl_asan_stack gl_asan_left; /* for good */
+
+static inline void
+gl_asan_switch(void **save, void *resume)
+{
+    gl_asan_stack here;
+    gl_asan_leave(&here);
+    gl_context_switch(save, resume);
+    gl_asan_arrive(&here);
+}
+
+static void *
+gl_asan_begin(void *beginning)
+{
+    gl_asan_beginning from = *(gl_asan_beginning *)beginning;
+    gl_asan_stack here = {NULL, from.top - GL_ASAN_STACK_SIZE, GL_ASAN_STACK_SIZE};
+    gl_asan_arrive(&here);
+    void *resume = from.entry(from.argument);
+    gl_asan_leave(&here);
+    return resume;
+}
+
+static inline void
+gl_asan_start(void **save, void *top, gl_context_entry entry, void *argument)
+{
+    gl_asan_stack here;
+    gl_asan_next = (gl_asan_beginning){top, entry, argument};
+    gl_asan_leave(&here);
+    gl_context_start(save, top, gl_asan_begin, &gl_asan_next);
+    gl_asan_arrive(&here);
+}
+
+#define gl_context_switch(save, resume) gl_asan_switch(save, resume)
+#define gl_context_start(save, top, entry, argument) gl_asan_start(save, top, entry, argument)
+#endif
+
+/* gl_context_start for a caller that nobody will continue. */
+__attribute__((noreturn)) static inline void
+gl_context_start_for_good(void *top, gl_context_entry entry, void *argument)
+{
+    void *never_resumed;
+#if defined(GL_ASAN)
+    gl_asan_clear_own();
+    gl_asan_leave(&gl_asan_left);
+    gl_asan_next = (gl_asan_beginning){top, entry, argument};
+    (gl_context_start)(&never_resumed, top, gl_asan_begin, &gl_asan_next);
+#else
+    gl_context_start(&never_resumed, top, entry, argument);
+#endif
+    __builtin_unreachable();
+}
 
 #endif

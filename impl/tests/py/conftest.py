@@ -19,6 +19,10 @@ HEADERS = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="all cases of test_nomemory.py")
+
+
 def build(source: str, header: str, factory: pytest.TempPathFactory) -> str:
     """Compile extensions/``source`` and return the directory of the result."""
     directory = factory.mktemp(f"{Path(source).stem}_{header}")
@@ -42,3 +46,9 @@ def cpp_probe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 def stack_probe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Build extensions/stack_probe.c, which does not use greenlets."""
     return build("stack_probe.c", "greenlane", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def thread_probe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build extensions/thread_probe.c, which does not use greenlets."""
+    return build("thread_probe.c", "greenlane", tmp_path_factory)

@@ -100,7 +100,7 @@ def link_with_cet(directory: Path, *sources: Path) -> Path:
     subprocess.run(
         [
             *shlex.split(sysconfig.get_config_var("CC")),
-            *("-std=gnu11", "-D_GNU_SOURCE", "-DNDEBUG", "-O1", "-fPIC", "-shared"),
+            *("-std=gnu11", "-D_GNU_SOURCE", "-DNDEBUG", "-O0", "-fPIC", "-shared"),
             *("-fcf-protection=full", "-fvisibility=hidden", "-nostartfiles"),
             *(f"-I{IMPL / 'include'}", f"-I{IMPL / 'src'}"),
             *("-isystem", sysconfig.get_path("include")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import ctypes
 import gc
 import sys
 import threading
@@ -13,8 +14,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from greenlane import GreenletExit, getcurrent, greenlet, lanes
-from support import isolated, parent
+from greenlane import GreenletExit, error, getcurrent, greenlet, lanes
+from support import isolated, parent, suspended
 
 
 class Mark:
@@ -575,3 +576,140 @@ def test_the_collector_is_not_moved() -> None:
         assert greenlet(collector).switch() >= 0
         getcurrent().switch()  # where the collector's stack may move, the kill waits for this
         assert len(log) == 40
+
+
+@isolated
+def test_the_collector_is_not_moved_by_what_it_drops() -> None:
+    """One that has survived a kill is not finalized again: it is dropped, when a list is cleared."""
+    lanes.set_limit(0)
+    gc.disable()
+    survivors: list[greenlet] = []
+    died: list[bool] = []
+    collecting = [False]
+    where = [0]
+
+    def run() -> None:
+        try:
+            parent().switch()
+        except GreenletExit:
+            survivors.append(getcurrent())
+        try:
+            parent().switch()
+        finally:
+            died.append(collecting[0])
+            unlink(3)
+
+    def unlink(depth: int) -> None:
+        """Drop some of the garbage, from as deep in the stack as the collector's lists lie."""
+        if depth > 0:
+            list(map(unlink, [depth - 1] * 2))
+        elif collecting[0]:
+            # Garbage: nothing may refer to it, or it would not be.
+            garbage = ctypes.cast(where[0], ctypes.py_object).value
+            del garbage[-10:]
+
+    def collect() -> int:
+        collecting[0] = True
+        found = gc.collect()
+        collecting[0] = False
+        return found
+
+    for _ in range(3):
+        for _ in range(40):
+            one = greenlet(run)
+            one.knot = one  # type: ignore[attr-defined]
+            one.switch()
+        del one
+        gc.collect()
+        assert len(survivors) == 40
+        boxes: list[Any] = []
+        while survivors:
+            one = survivors.pop()
+            del one.knot  # type: ignore[attr-defined]
+            boxes.append([one])
+        garbage: list[Any] = []
+        for box in boxes:
+            box += [box, garbage]
+        garbage += [[] for _ in range(3_500)]
+        where[0] = id(garbage)
+        del one, box, boxes, garbage
+        assert greenlet(collect).switch() > 3_500
+        getcurrent().switch()
+        assert died == [False] * 40
+        died.clear()
+
+
+@isolated
+def test_the_collector_is_not_moved_by_a_finalizer_that_switches() -> None:
+    """Those that would need its place are refused, all others run."""
+    lanes.set_limit(0)
+    gc.disable()
+    outcomes: list[str] = []
+
+    class Switching:
+        def __init__(self) -> None:
+            self.garbage: list[Any] = [self]
+            self.garbage += [[] for _ in range(1_000)]
+
+        def __del__(self) -> None:
+            for each in others:
+                try:
+                    outcomes.append(each.switch(self.garbage, getcurrent()))
+                except error as refusal:
+                    assert "garbage collection" in str(refusal)
+                    outcomes.append("refused")
+            assert greenlet(lambda: "new").switch() == "new"
+
+    def drop() -> None:
+        garbage, back = parent().switch()
+        while True:
+            del garbage[-20:]
+            del garbage
+            garbage, back = back.switch("ran")
+
+    others = [suspended(run=drop) for _ in range(24)]
+    for _ in range(3):
+        Switching()
+        assert greenlet(gc.collect).switch() > 500
+        assert len(outcomes) == 24
+        assert outcomes.count("refused") in {2, 3, 4}
+        assert set(outcomes) == {"refused", "ran"}
+        outcomes.clear()
+        for each in others:
+            assert each.switch([0] * 30, getcurrent()) == "ran"
+
+
+@isolated
+def test_a_collection_that_never_ends() -> None:
+    """The thread ends while a finalizer has switched away: objects still point to that stack."""
+    gc.disable()
+
+    class Leaving:
+        def __init__(self) -> None:
+            self.me = [self]
+
+        def __del__(self) -> None:
+            left.switch()
+
+    left = getcurrent()
+    kept: list[greenlet] = []
+
+    def work() -> None:
+        nonlocal left
+        left = getcurrent()
+        Leaving().me += [[each] for each in range(100)]
+        kept.append(greenlet(gc.collect))
+        assert kept[0].switch() == ()
+
+    def use_lanes() -> None:
+        for _ in range(2):
+            assert all([suspended() for _ in range(10)])
+
+    for target in (work, use_lanes):
+        thread = threading.Thread(target=target)
+        thread.start()
+        thread.join()
+        kept.clear()
+    for _ in range(3):
+        use_lanes()
+    assert gc.collect() == 0  # one is in progress

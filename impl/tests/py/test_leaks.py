@@ -643,6 +643,17 @@ def test_dropped_by_another_thread_at_the_last_moment() -> None:
 
 
 @isolated
+def test_records_of_threads_that_use_greenlets_when_they_die() -> None:
+    """Nobody tells the thread's record that it is gone: others find out."""
+    for _ in range(300):
+        thread_in_which_greenlets_are_first_used_when_it_dies()
+    memory = resident_kib()
+    for _ in range(2_000):
+        thread_in_which_greenlets_are_first_used_when_it_dies()
+    assert resident_kib() - memory < 800, "less than half a kilobyte a thread"
+
+
+@isolated
 def test_a_leak_would_be_seen() -> None:
     """The measure itself: a round that leaks one object is found out."""
     leaked: list[object] = []

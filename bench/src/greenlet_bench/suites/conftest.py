@@ -286,6 +286,7 @@ def _record_timing(item: pytest.Item, timing: Timing, operations: int) -> None:
         kind="timing",
         benchmark=_described(item).id,
         operations=operations,
-        values=[round(value, 2) for value in timing.values],
-        dropped=[round(value, 2) for value in timing.dropped],
+        # Six digits, and not so many decimals: what is small must not become 0, which has no ratio.
+        values=[float(f"{value:.6g}") for value in timing.values],
+        dropped=[float(f"{value:.6g}") for value in timing.dropped],
     )

@@ -221,6 +221,7 @@ def test_own_dict(impl: Any) -> None:
     pair[1].clear()
     assert sent == {"k": 1}
     assert shape(received(g, **sent)) == shape({"k": 1})
+    assert shape([got, pair]) == shape([{"k": 1, "l": 2}, ((0,), {})])
 
 
 @clause("args.each-its-own")

@@ -406,6 +406,25 @@ def test_run_lookup_kills_the_greenlet(impl: Any) -> None:
 
 
 @clause("tree.run-lookup")
+def test_run_lookup_moves_the_greenlet(impl: Any, worker: Worker) -> None:
+    """If the greenlet belongs to another thread after the lookup, nobody starts it here."""
+    foreign_root = worker(impl.getcurrent)
+    log: list[Any] = []
+
+    class Sub(impl.greenlet):  # type: ignore[misc]
+        @property
+        def run(self) -> Any:
+            self.parent = foreign_root
+            return lambda *args: log.append(args) or "result"
+
+    g = Sub()
+    assert type(raised_by(g.switch, "here")) is impl.error
+    assert (log, states(g)) == ([], ["unstarted"])
+    assert worker(g.switch, "there") == "result"
+    assert log == [("there",)]
+
+
+@clause("tree.run-lookup")
 def test_run_lookup_raises(impl: Any) -> None:
     """If the lookup raises, so does the switch, in the caller; the target stays unstarted."""
     error = ValueError("no run today")

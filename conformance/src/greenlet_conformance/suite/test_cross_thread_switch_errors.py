@@ -537,6 +537,95 @@ def test_reparent_started(impl: Any, worker: Worker) -> None:
     assert home.log == [("got", "own")]
 
 
+def died_there(impl: Any, worker: Worker, g: Any, home: Home) -> None:
+    """Moves an unstarted greenlet to another thread, where it starts and ends."""
+    g.parent = home.root
+    worker(g.switch)
+    assert states(g) == ["dead"]
+
+
+@clause("thread.error.dead-ancestors")
+@pytest.mark.parametrize("living", ["root", "suspended", "unstarted"])
+def test_error_dead_ancestors(impl: Any, worker: Worker, living: str) -> None:
+    """A dead one whose ancestors are dead up to those of another thread leads nowhere."""
+    home = Home(impl, worker)
+    moved = impl.greenlet(lambda: None)
+    child, lower = impl.greenlet(lambda: None), impl.greenlet(lambda: None)
+    for g in (child, lower):
+        g.switch()
+    child.parent, lower.parent = moved, child
+    died_there(impl, worker, moved, home)
+    moved.parent = getattr(home, living)
+    for g in (child, lower):
+        refuses(impl, g)
+    home.is_untouched()
+    assert (child.parent, lower.parent) == (moved, child)
+    child.parent = impl.getcurrent()
+    assert lower.switch("here") == "here"
+
+
+@clause("thread.error.dead-ancestors")
+def test_error_dead_ancestors_suspended_root(impl: Any, worker: Worker) -> None:
+    """A root that is suspended, and might be entered, is not."""
+    home = Home(impl, worker)
+    moved, child = impl.greenlet(lambda: None), impl.greenlet(lambda: None)
+    child.switch()
+    child.parent = moved
+    died_there(impl, worker, moved, home)
+    inside, leave = threading.Event(), threading.Event()
+    log: list[Any] = []
+
+    def under() -> str:
+        inside.set()
+        leave.wait(STEP_SECONDS)
+        return "under ends"
+
+    thread = threading.Thread(
+        target=lambda: log.append(worker(lambda: impl.greenlet(under).switch()))
+    )
+    thread.start()
+    assert inside.wait(STEP_SECONDS)
+    refuses(impl, child)
+    leave.set()
+    thread.join(STEP_SECONDS)
+    assert log == ["under ends"]
+    home.is_untouched()
+
+
+@clause("thread.error.end")
+@pytest.mark.parametrize("parent", ["unstarted", "dead"])
+@pytest.mark.parametrize("ends_by", ["a result", "KeyError", "GreenletExit"])
+def test_error_end(impl: Any, worker: Worker, parent: str, ends_by: str) -> None:
+    """The end of a greenlet whose parent was moved away is an error in its own root."""
+    home = Home(impl, worker)
+    root = impl.getcurrent()
+    ran: list[Any] = []
+
+    def run() -> str:
+        root.switch("waits")
+        if ends_by == "KeyError":
+            raise KeyError
+        if ends_by == "GreenletExit":
+            raise impl.GreenletExit
+        return "a result"
+
+    moved = impl.greenlet(lambda: ran.append("moved"))
+    child = impl.greenlet(run, moved)
+    assert child.switch() == "waits"
+    if parent == "dead":
+        died_there(impl, worker, moved, home)
+        ran.clear()
+    else:
+        moved.parent = home.suspended
+    other = impl.greenlet(child.switch)
+    assert type(raised_by(other.switch)) is impl.error
+    assert impl.getcurrent() is root
+    assert states(child, other, moved) == ["dead", "active", parent]
+    assert ran == []
+    home.is_untouched()
+    assert other.switch("later") == "later"
+
+
 @clause("thread.exited.suspended")
 def test_exited_suspended(impl: Any, worker: Worker) -> None:
     """Nobody resumes a greenlet that was suspended in an exited thread."""

@@ -465,6 +465,27 @@ def test_while_ending(impl: Any) -> None:
     ]
 
 
+@clause("dead.while-ending")
+def test_while_ending_run_is_looked_up(impl: Any) -> None:
+    """A greenlet that ended is dead when somebody looks up run of its unstarted parent."""
+    log: list[Any] = []
+
+    class Heir(impl.greenlet):  # type: ignore[misc]
+        @property
+        def run(self) -> Any:
+            log.append((states(ended), impl.getcurrent() is ended))
+            return lambda *args: args
+
+    def fail() -> None:
+        raise KeyError
+
+    ended = impl.greenlet(lambda: "result", Heir())
+    assert ended.switch() == ("result",)
+    ended = impl.greenlet(fail, Heir())
+    assert type(raised_by(ended.switch)) is KeyError
+    assert log == [(["dead"], True)] * 2
+
+
 @clause("dead.throw.ancestor")
 def test_throw_ancestor(impl: Any) -> None:
     """An exception thrown at the dead is raised in the living ancestor's switch()."""

@@ -267,9 +267,11 @@ def test_kill_parent_is_used(impl: Any) -> None:
 
 
 @clause("life.kill.result")
-def test_kill_result(impl: Any) -> None:
+def test_kill_result(impl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The statement that drops the reference does what it always does."""
     root = impl.getcurrent()
+    hooked: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", hooked.append)
 
     def run() -> str:
         try:
@@ -297,6 +299,7 @@ def test_kill_result(impl: Any) -> None:
 
     assert function() == "its own result"
     assert impl.getcurrent() is root
+    assert hooked == []
 
 
 @clause("life.kill.error")
@@ -645,6 +648,75 @@ class Survivor:
                     return "ends"
 
 
+class LeftKill:
+    """A killer that a survivor has left for the root: suspended in the statement that killed."""
+
+    def __init__(self, impl: Any) -> None:
+        self.log: list[Any] = []
+        self._impl = impl
+        self._root = impl.getcurrent()
+        self.former = impl.greenlet(lambda: None)
+        self.survivor = Survivor(impl, self.former)
+        self.held = [impl.greenlet(self._run)]
+        self.alive = weakref.ref(self.held[0])
+        assert self.held[0].switch() == "waits"
+        assert (self.survivor.log, self.log) == (["killed"], [])
+        assert states(*self.held, *self.survivor.saved) == ["active", "active"]
+        assert self.survivor.saved[0].parent is self.held[0]
+
+    def _run(self) -> str:
+        try:
+            self.survivor.saved.clear()
+            self.log.append(("goes on", self._impl.getcurrent().parent is self._root))
+        except BaseException as error:
+            self.log.append(("raised", type(error)))
+        return "killer ends"
+
+    def is_over(self) -> None:
+        """Fails unless the killer has gone on and ended, and the survivor is as before the kill."""
+        assert self.log == [("goes on", True)]
+        assert states(*self.survivor.saved) == ["active"]
+        assert self.survivor.saved[0].parent is self.former
+        assert self.survivor.saved[0].switch("hello") == "waits"
+        assert self.survivor.log == ["killed", "hello"]
+
+
+@clause("life.kill.killer")
+def test_kill_killer_switched_to(impl: Any) -> None:
+    """A switch to a killer that was left goes on after the statement that killed."""
+    left = LeftKill(impl)
+    assert left.held[0].switch("not seen") == "killer ends"
+    left.is_over()
+
+
+@clause("life.kill.killer")
+@pytest.mark.parametrize("kind", ["GreenletExit", "KeyError"])
+def test_kill_killer_thrown_at(impl: Any, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """What is thrown at it is unraisable, as an exception of the killed would be."""
+    hooked: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda u: hooked.append(u.exc_value))
+    error = KeyError("thrown") if kind == "KeyError" else impl.GreenletExit("thrown")
+    left = LeftKill(impl)
+    assert left.held[0].throw(error) == "killer ends"
+    assert len(hooked) == 1
+    assert hooked[0] is error
+    left.is_over()
+
+
+@clause("life.kill.killer")
+def test_kill_killer(impl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is killed when nobody refers to it, nor the survivor, of which it is the parent."""
+    hooked: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda u: hooked.append(u.exc_type))
+    left = LeftKill(impl)
+    left.held.clear()
+    assert (left.log, hooked) == ([], [])
+    left.survivor.saved[0].parent = impl.getcurrent()
+    assert hooked == [impl.GreenletExit]
+    assert left.alive() is None
+    left.is_over()
+
+
 @clause("life.resurrect")
 def test_resurrect(impl: Any) -> None:
     """A killed greenlet that stores itself and switches away lives on."""
@@ -804,7 +876,8 @@ def test_stubborn(impl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @clause("life.gc.idle")
 def test_gc_idle(impl: Any) -> None:
-    """Cycles of unstarted and dead greenlets, by attribute, run and child, are collected."""
+    """Cycles of the unstarted and the dead, by attribute, context, run and child, are collected."""
+    variable: contextvars.ContextVar[Any] = contextvars.ContextVar("variable")
 
     class Method(impl.greenlet):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -830,6 +903,12 @@ def test_gc_idle(impl: Any) -> None:
             if dead:
                 parent.switch()
             yield parent
+            g = impl.greenlet(lambda: None)
+            g.gr_context = contextvars.Context()
+            g.gr_context.run(variable.set, g)
+            if dead:
+                g.switch()
+            yield g
         g = impl.greenlet()
         g.run = lambda g=g: None
         yield g
@@ -982,6 +1061,37 @@ def test_gc_cycle(impl: Any) -> None:
         found = (log, states(g) if g is not None else None)
         assert found in [([], ["active"]), ([impl.GreenletExit], None)]
         del g
+
+
+@clause("life.gc.cycle")
+def test_gc_cycle_of_a_survivor(impl: Any) -> None:
+    """Nothing is taken from a survivor that is in a cycle again: it is killed again, or stays."""
+    root = impl.getcurrent()
+    log: list[Any] = []
+    saved: list[Any] = []
+
+    def run(box: list[Any]) -> None:
+        while True:
+            try:
+                root.switch()
+            except impl.GreenletExit:
+                log.append(box[1:])
+                if len(log) == 2:
+                    raise
+                saved.append(impl.getcurrent())
+                box.append("survived")
+
+    def build() -> None:
+        box: list[Any] = []
+        g = impl.greenlet(run)
+        box.append(g)
+        g.switch(box)
+
+    build()
+    for _ in range(3):
+        gc.collect()
+        saved.clear()
+    assert log in ([], [[]], [[], ["survived"]])
 
 
 @clause("life.gc.cycle")
@@ -1356,6 +1466,7 @@ def test_finalizer_trashcan(impl: Any) -> None:
     """Nested containers whose objects switch as they are freed: each is freed exactly once."""
     root = impl.getcurrent()
     freed: list[int] = []
+    switched: list[Any] = []
     background: list[Any] = []
 
     def nested(numbers: range) -> Any:
@@ -1371,9 +1482,9 @@ def test_finalizer_trashcan(impl: Any) -> None:
         if number == 450:
             g = impl.greenlet(in_background)
             background.append(g)
-            assert g.switch() == "waits"
+            switched.append(g.switch())
         elif number == 150:
-            impl.greenlet(lambda: None).switch()
+            switched.append(impl.greenlet(lambda: "helper").switch())
 
     def in_background() -> None:
         parent = impl.getcurrent().parent
@@ -1385,7 +1496,7 @@ def test_finalizer_trashcan(impl: Any) -> None:
     del container
     gc.collect()
     assert impl.getcurrent() is root
-    assert len(background) == 1
+    assert switched == ["waits", "helper"]
     background[0].switch()
     background.clear()
     gc.collect()
@@ -1812,6 +1923,56 @@ def test_released_unstarted(impl: Any) -> None:
     g, reference = made()
     del g.run
     assert reference() is None
+
+
+def peak() -> int:
+    """The most memory that this process has had so far, in KiB."""
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most // 1024 if sys.platform == "darwin" else most
+
+
+def traced() -> int:
+    """What Python's allocators have given out since they are traced, in KiB."""
+    import tracemalloc
+
+    gc.collect()
+    if not tracemalloc.is_tracing():
+        tracemalloc.start()
+    return tracemalloc.get_traced_memory()[0] // 1024
+
+
+@clause("life.released.memory")
+@pytest.mark.parametrize(("measure", "module"), [(peak, "resource"), (traced, "tracemalloc")])
+@pytest.mark.parametrize("way", ["ends", "fails", "is killed"])
+def test_released_memory(impl: Any, way: str, measure: Callable[[], int], module: str) -> None:
+    """Thousands that live one after the other take no more memory than hundreds."""
+    pytest.importorskip(module)
+    root = impl.getcurrent()
+    count = 3_000
+
+    def run(*args: Any) -> None:
+        root.switch()
+        if way == "fails":
+            raise KeyError
+
+    def live(times: int) -> int:
+        for number in range(times):
+            g = impl.greenlet(run)
+            g.switch(number, "an argument")
+            if way != "is killed":
+                raised_by(g.switch)
+        del g
+        return measure()
+
+    bystanders = [impl.greenlet(run) for _ in range(20)]
+    for g in bystanders:
+        g.switch()
+    measure()
+    grown = -live(300) + live(count)
+    assert grown < {peak: count * 2, traced: count // 10}[measure]
+    assert states(*bystanders) == ["active"] * 20
 
 
 @clause("life.released.line")

@@ -892,6 +892,34 @@ def test_python_throw(impl: Any) -> None:
     ]
 
 
+@clause("trace.python.tracer")
+@pytest.mark.parametrize("kind", ["trace", "profile"])
+def test_python_tracer(impl: Any, kind: str) -> None:
+    """A hook is told of what greenlets do, and not of what their trace function does."""
+    root = impl.getcurrent()
+    hook = Hook(kind)
+    told: list[str] = []
+
+    def body(event: str, args: Any) -> None:
+        told.append(event)
+        leaf()
+
+    def child() -> None:
+        leaf()
+        root.switch()
+
+    g = impl.greenlet(child)
+    impl.settrace(body)
+    hook.set()
+    g.switch()
+    raised_by(g.throw, KeyError)
+    hook.unset()
+    impl.settrace(None)
+    assert told == ["switch", "switch", "throw", "throw"]
+    thrown = ["exception child"] if kind == "trace" else []
+    assert hook.take() == ["call child", *LEAF, *thrown, "return child"]
+
+
 @clause("trace.python.switch")
 @pytest.mark.parametrize("kind", ["trace", "profile"])
 def test_python_switch(impl: Any, kind: str) -> None:

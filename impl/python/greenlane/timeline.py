@@ -1,0 +1,336 @@
+"""What was recorded of greenlets, and how it is written: as Trace Event JSON, and as a page.
+
+Trace Event is the format of Chromium's about:tracing, which Perfetto opens as well. A greenlet is a
+thread there, by its serial number: its slices are the times in which it ran, a flow leads from the
+slice that a switch or a throw ended to the one that it began, births and deaths are instants.
+Timestamps are microseconds since the first record.
+
+The page is one file with all in it: ``timeline.html``, into which the data is put as JSON.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import shlex
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import greenlane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Life", "Trace", "nothing", "write"]
+
+# The kinds of events, as record.c has them.
+BIRTH, ADOPTION, END, SWITCH, THROW, DEADLY_SWITCH, DEADLY_THROW = range(7)
+TRANSFERS = (SWITCH, THROW, DEADLY_SWITCH, DEADLY_THROW)
+THROWS = (THROW, DEADLY_THROW)
+DEATHS = (DEADLY_SWITCH, DEADLY_THROW)
+
+#: A record: time in ns, origin, target, place, event. Greenlets are serial numbers, 0 is none.
+Record = tuple[int, int, int, int, int]
+
+TEMPLATE = "timeline.html"
+
+
+@dataclass
+class Life:
+    """A greenlet: what is known of it beside the records."""
+
+    serial: int
+    name: str
+    #: Its class, "" for greenlet itself.
+    kind: str
+    #: Serial number of the latest parent; 0 for main greenlets, and where it is not known.
+    parent: int
+    #: Name of the thread that it belongs to.
+    thread: str
+    #: At the end of the recording: running, suspended, not started, or dead.
+    state: str = "dead"
+    #: Where it is suspended at the end: ``file:line function``, innermost first.
+    stack: list[str] = field(default_factory=list)
+    #: When it was born and died, in ns; None if that was not seen, or has not been.
+    born: int | None = None
+    died: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The name by which greenlets can be told apart."""
+        where = (
+            f" of {self.thread or 'a thread'}" if self.name == "main" and self.parent == 0 else ""
+        )
+        return f"{self.name}{where} #{self.serial}"
+
+
+@dataclass
+class Trace:
+    """All that was recorded of a process. Times are ns of the monotonic clock."""
+
+    command: str
+    pid: int
+    python: str
+    start: int
+    end: int
+    limit: int
+    #: How many older records had to make room.
+    dropped: int
+    lives: dict[int, Life]
+    #: What the places of records are, from 1 on.
+    places: list[str]
+    records: list[Record]
+
+    def settle(self) -> None:
+        """Bring the lives up to what the records tell; call it once, before anything else."""
+        running: set[int] = set()
+        for when, origin, target, _, event in self.records:
+            life = self.life(target)
+            if event == BIRTH:
+                life.born = when
+                life.parent = life.parent or origin
+                life.thread = life.thread or (self.life(origin).thread if origin else "")
+                running |= {target} if origin == 0 else set()
+            elif event == ADOPTION:
+                life.parent = origin
+            elif event == END:
+                life.died = when
+                running.discard(target)
+            else:
+                life.thread = life.thread or self.life(origin).thread
+                running.discard(origin)
+                running.add(target)
+                if event in DEATHS:
+                    self.life(origin).died = when
+        for serial in running:
+            self.life(serial).state = "running"
+        for life in self.lives.values():
+            if life.died is not None:
+                life.state = "dead"
+        if self.records:
+            self.end = max(self.end, self.records[-1][0] + 1)
+
+    def life(self, serial: int) -> Life:
+        """Return a greenlet, which may have gone before its name was asked for."""
+        found = self.lives.get(serial)
+        if found is None:
+            found = self.lives[serial] = Life(serial, "greenlet", "", 0, "")
+        return found
+
+    def place(self, index: int) -> str | None:
+        """Return the place of a record; None where it is not known."""
+        return self.places[index - 1] if index else None
+
+    def in_order(self) -> list[Life]:
+        """Return the greenlets as a tree is written: children behind their parent, by number."""
+        children: dict[int, list[Life]] = {}
+        for serial in sorted(self.lives):
+            life = self.lives[serial]
+            known = life.parent if life.parent in self.lives else 0
+            children.setdefault(known, []).append(life)
+        order: list[Life] = []
+        waiting = children.pop(0, [])[::-1]
+        while waiting:
+            life = waiting.pop()
+            order.append(life)
+            waiting += children.pop(life.serial, [])[::-1]
+        return order
+
+    def count(self, *events: int) -> int:
+        """Return how many records are of these kinds."""
+        return sum(record[4] in events for record in self.records)
+
+    def summary(self, files: list[str]) -> str:
+        """Return what has been written, in a line."""
+        switches = self.count(SWITCH, DEADLY_SWITCH)
+        said = (
+            f"{len(self.lives)} greenlets, {switches} switches, {self.count(*THROWS)} throws: "
+            f"{', '.join(files)}"
+        )
+        if self.dropped:
+            said += f"; the first {self.dropped} events are missing, since --limit is {self.limit}"
+        return said
+
+
+def nothing(program: list[str]) -> Trace:
+    """Return a trace without events: what the files say until the program has ended."""
+    now = time.monotonic_ns()
+    return Trace(
+        command=shlex.join(program),
+        pid=os.getpid(),
+        python=sys.version.split()[0],
+        start=now,
+        end=now,
+        limit=0,
+        dropped=0,
+        lives={},
+        places=[],
+        records=[],
+    )
+
+
+def write(trace: Trace, *, json_path: str | None, html_path: str | None) -> None:
+    """Write a trace in one format or both. Raises OSError if a file cannot be written."""
+    if json_path is not None:
+        with Path(json_path).open("w", encoding="utf-8") as file:
+            write_json(trace, file)
+    if html_path is not None:
+        Path(html_path).write_text(page(trace), encoding="utf-8")
+
+
+# ---- Trace Event JSON ----------------------------------------------------------------------------
+
+
+def write_json(trace: Trace, file: IO[str]) -> None:
+    """Write a trace as a JSON object, one event a line."""
+    facts = {
+        "tool": f"greenlane {greenlane.__version__}",
+        "command": trace.command,
+        "python": trace.python,
+        "limit": trace.limit,
+        "dropped_events": trace.dropped,
+    }
+    file.write(f'{{"displayTimeUnit":"ns","otherData":{json.dumps(facts)},"traceEvents":[')
+    separator = "\n"
+    for event in events(trace):
+        file.write(separator + event)
+        separator = ",\n"
+    file.write("\n]}\n")
+
+
+def events(trace: Trace) -> Iterator[str]:
+    """Yield the events of a trace as JSON. They are many, and mostly made of numbers."""
+    pid = trace.pid
+    origin_time = trace.records[0][0] - 1 if trace.records else trace.start
+
+    def stamp(when: int) -> str:
+        since = when - origin_time
+        return f"{since // 1000}.{since % 1000:03d}"
+
+    def made(phase: str, what: str, life: Life, when: int | None, **more: object) -> str:
+        event: dict[str, Any] = {"ph": phase, "name": what, "pid": pid, "tid": life.serial}
+        event.update(more)
+        text = json.dumps(event)
+        return text if when is None else f'{text[:-1]}, "ts": {stamp(when)}}}'
+
+    order = trace.in_order()
+    process = Life(0, "", "", 0, "")
+    yield made("M", "process_name", process, None, args={"name": trace.command})
+    for index, life in enumerate(order):
+        yield made("M", "thread_name", life, None, args={"name": life.label})
+        yield made("M", "thread_sort_index", life, None, args={"sort_index": index})
+
+    labels = {life.serial: json.dumps(life.label) for life in order}
+    places = [json.dumps(place) for place in ("", *trace.places)]
+    arrived: dict[int, int] = {}
+
+    def run(serial: int, when: int, reason: str) -> str:
+        began = arrived.pop(serial, origin_time)
+        length = when - began
+        return (
+            f'{{"ph":"X","name":"running","cat":"greenlet","pid":{pid},"tid":{serial},'
+            f'"ts":{stamp(began)},"dur":{length // 1000}.{length % 1000:03d},"args":{{{reason}}}}}'
+        )
+
+    for number, (when, origin, target, place, event) in enumerate(trace.records):
+        life = trace.lives[target]
+        if event == BIRTH:
+            if origin == 0:
+                arrived[target] = when
+            yield made("i", "birth", life, when, s="t", args=parentage(trace, origin))
+        elif event == ADOPTION:
+            yield made("i", "new parent", life, when, s="t", args=parentage(trace, origin))
+        elif event == END:
+            if target in arrived:
+                yield run(target, when, '"ended":true')
+            yield made("i", "death", life, when, s="t")
+        else:
+            what = "throw" if event in THROWS else "switch"
+            reason = f'"{what} to":{labels[target]}'
+            if place:
+                reason += f',"suspended at":{places[place]}'
+            yield run(origin, when, reason)
+            arrived[target] = when
+            # A flow begins inside of the slice that it leaves: slices do not include their end.
+            flow = f'"name":"{what}","cat":"{what}","id":{number},"pid":{pid}'
+            yield f'{{"ph":"s",{flow},"tid":{origin},"ts":{stamp(when - 1)}}}'
+            yield f'{{"ph":"f","bp":"e",{flow},"tid":{target},"ts":{stamp(when)}}}'
+            if event in DEATHS:
+                yield made("i", "death", trace.lives[origin], when, s="t")
+    for serial in list(arrived):
+        if trace.lives[serial].state == "running":
+            yield run(serial, trace.end, '"until":"the end of the recording"')
+    for life in order:
+        if life.state != "dead":
+            seen: dict[str, object] = {"state": life.state}
+            if life.stack:
+                seen["stack"] = life.stack
+            yield made("i", f"{life.state} at the end", life, trace.end, s="t", args=seen)
+
+
+def parentage(trace: Trace, parent: int) -> dict[str, object]:
+    """Return what tells the parent of a greenlet."""
+    return {"parent": trace.life(parent).label if parent else None}
+
+
+# ---- The page ------------------------------------------------------------------------------------
+
+
+def page(trace: Trace) -> str:
+    """Return a trace as an HTML page."""
+    begin = trace.records[0][0] - 1 if trace.records else trace.start
+    order = trace.in_order()
+    data = {
+        "pid": trace.pid,
+        "duration": trace.end - begin,
+        "limit": trace.limit,
+        "dropped": trace.dropped,
+        "python": trace.python,
+        "greenlets": [
+            {
+                "serial": life.serial,
+                "name": life.name,
+                "label": life.label,
+                "kind": life.kind,
+                "parent": life.parent,
+                "thread": life.thread,
+                "state": life.state,
+                "stack": life.stack,
+                "born": None if life.born is None else life.born - begin,
+                "died": None if life.died is None else life.died - begin,
+            }
+            for life in order
+        ],
+        "places": ["", *trace.places],
+        # By column, times as differences: short, and quick to read.
+        "time": differences(record[0] - begin for record in trace.records),
+        "origin": [record[1] for record in trace.records],
+        "target": [record[2] for record in trace.records],
+        "place": [record[3] for record in trace.records],
+        "event": [record[4] for record in trace.records],
+    }
+    template = Path(__file__).with_name(TEMPLATE).read_text(encoding="utf-8")
+    # In a script element nothing is markup but the end of it and what looks like a comment.
+    embedded = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    title = html.escape(os.path.basename(trace.command) or "program")  # noqa: PTH119 - no path
+    head, data_mark, tail = template.partition("@DATA@")
+    assert data_mark
+    return (
+        head.replace("@TITLE@", title).replace("@COMMAND@", html.escape(trace.command))
+        + embedded
+        + tail
+    )
+
+
+def differences(times: Iterator[int]) -> list[int]:
+    """Return each number less the one before it."""
+    found = []
+    last = 0
+    for when in times:
+        found.append(when - last)
+        last = when
+    return found

@@ -1,0 +1,71 @@
+"""Run a command under a tool that watches memory.
+
+    python impl/tests/memory/run.py asan COMMAND...
+    python impl/tests/memory/run.py valgrind COMMAND...
+
+``asan``: greenlane must have been built with ``-Db_sanitize=address,undefined``. Not watched:
+CPython itself, and what its allocator pools, which is why it gets none; frames of greenlets whose
+stack has been moved (GREENLANE_LANES), until they return; leaks, which test_leaks.py and
+test_nomemory.py look for.
+
+``valgrind``: greenlane must have been built with ``-DGL_VALGRIND``. The command and the processes
+that it starts are watched; what it finds makes them exit with 99.
+
+Exits with what the command exits with, 2 if the tool is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+#: The compiler's name for a part of AddressSanitizer that must be loaded first.
+RUNTIMES = ("libasan.so", "libubsan.so")
+
+ASAN = {
+    # Objects of their own, with something forbidden behind them.
+    "PYTHONMALLOC": "malloc",
+    # A report is a crash, which no test takes for an exit code.
+    "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0:detect_stack_use_after_return=0",
+    "UBSAN_OPTIONS": "abort_on_error=1:halt_on_error=1:print_stacktrace=1",
+}
+
+VALGRIND = ["valgrind", "--quiet", "--trace-children=yes", "--error-exitcode=99"]
+
+
+def fail(message: str) -> int:
+    print(f"run.py: {message}", file=sys.stderr)
+    return 2
+
+
+def runtime(name: str) -> str:
+    """Return the path of a shared library of the compiler, or its mere name if it has none."""
+    compiler = os.environ.get("CC", "gcc").split()
+    return subprocess.run(
+        [*compiler, f"-print-file-name={name}"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line."""
+    if len(arguments) < 2 or arguments[0] not in ("asan", "valgrind"):
+        return fail("say asan or valgrind, and a command")
+    tool, command = arguments[0], arguments[1:]
+    environment = {**os.environ, "PYTHONMALLOC": "malloc"}
+    if tool == "asan":
+        libraries = [runtime(name) for name in RUNTIMES]
+        if not all(Path(each).is_absolute() for each in libraries):
+            return fail("the compiler has no AddressSanitizer")
+        environment.update(ASAN, LD_PRELOAD=" ".join(libraries))
+    elif shutil.which("valgrind") is None:
+        return fail("no valgrind on PATH: `.ci/fetch-valgrind DIR` gets it")
+    else:
+        command = [*VALGRIND, *command]
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

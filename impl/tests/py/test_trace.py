@@ -1,0 +1,850 @@
+"""`python -m greenlane trace`: what is recorded, and that it is written whatever ends it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from greenlane import _greenlet, tracing
+from support import run_script
+
+Event = dict[str, Any]
+
+SEED = """\
+from greenlane import greenlet
+
+def func1():
+    print("g1 begin")
+    g2.switch()
+    print("return to g1")
+    g2.switch()
+
+def func2():
+    print("g2 begin")
+    g1.switch()
+    print("reenter g2")
+
+g1, g2 = greenlet(func1), greenlet(func2)
+g1.switch()
+"""
+
+
+class Traced:
+    """A program that was run, and the JSON that was written."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str], path: Path) -> None:
+        self.done = done
+        self.trace: dict[str, Any] = json.loads(path.read_text())
+        self.events: list[Event] = self.trace["traceEvents"]
+        self.names: dict[int, str] = {
+            event["tid"]: event["args"]["name"]
+            for event in self.events
+            if event["name"] == "thread_name"
+        }
+
+    def named(self, phase: str, name: str) -> list[Event]:
+        return [each for each in self.events if (each["ph"], each["name"]) == (phase, name)]
+
+    def who(self, name: str) -> list[str]:
+        """The greenlets that have an instant of that name, in the order of time."""
+        return [self.names[each["tid"]] for each in self.named("i", name)]
+
+    def transfers(self) -> list[tuple[str, str, str]]:
+        starts = {each["id"]: each for each in self.events if each["ph"] == "s"}
+        return [
+            (each["name"], self.names[starts[each["id"]]["tid"]], self.names[each["tid"]])
+            for each in self.events
+            if each["ph"] == "f"
+        ]
+
+    def slices(self, greenlet: str) -> list[Event]:
+        return [x for x in self.named("X", "running") if self.names[x["tid"]] == greenlet]
+
+
+def validate(trace: dict[str, Any]) -> None:
+    """Hold a trace to the rules of the Trace Event format, and to those that viewers rely on."""
+    tracks = defaultdict(list)
+    flows: dict[str, dict[int, Event]] = {"s": {}, "f": {}}
+    named = set()
+    assert trace["displayTimeUnit"] in ("ms", "ns")
+    for event in trace["traceEvents"]:
+        assert {"ph", "name", "pid", "tid"} <= set(event)
+        assert isinstance(event["pid"], int)
+        assert isinstance(event["tid"], int)
+        phase = event["ph"]
+        if phase == "M":
+            assert event["name"] in ("process_name", "thread_name", "thread_sort_index")
+            if event["name"] == "thread_name":
+                assert event["tid"] not in named
+                named.add(event["tid"])
+            continue
+        assert event["ts"] >= 0
+        if phase == "X":
+            assert event["dur"] > 0
+            tracks[event["tid"]].append((event["ts"], event["ts"] + event["dur"]))
+        elif phase == "i":
+            assert event["s"] in ("t", "p", "g")
+        else:
+            assert phase in ("s", "f")
+            assert event["id"] not in flows[phase]
+            assert event["cat"]
+            flows[phase][event["id"]] = event
+        assert event["tid"] in named
+    assert flows["s"].keys() == flows["f"].keys()
+    for slices in tracks.values():
+        slices.sort()
+        for (_, end), (start, _) in itertools.pairwise(slices):
+            assert start >= end - 0.0005, "slices of one track do not overlap"
+    for number, start in flows["s"].items():
+        end = flows["f"][number]
+        assert end["bp"] == "e"
+        assert start["ts"] < end["ts"]
+        assert (start["name"], start["cat"]) == (end["name"], end["cat"])
+        assert any(a - 0.0005 <= start["ts"] < b - 0.0005 for a, b in tracks[start["tid"]])
+        assert any(abs(a - end["ts"]) < 0.0005 for a, _ in tracks[end["tid"]])
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Callable[..., Traced]:
+    def run(
+        code: str,
+        *options: str,
+        arguments: tuple[str, ...] = (),
+        returncode: int = 0,
+        environment: dict[str, str] | None = None,
+    ) -> Traced:
+        program = tmp_path / "program.py"
+        program.write_text(textwrap.dedent(code))
+        output = tmp_path / "out.json"
+        done = command("-o", str(output), *options, str(program), *arguments,
+                       returncode=returncode, environment=environment)  # fmt: skip
+        traced = Traced(done, output)
+        validate(traced.trace)
+        return traced
+
+    return run
+
+
+def command(
+    *arguments: str,
+    returncode: int = 0,
+    cwd: Path | None = None,
+    environment: dict[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "greenlane", "trace", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "80", **(environment or {})},
+        timeout=60,
+    )
+    assert done.returncode == returncode, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+Trace = Callable[..., Traced]
+
+# ---- What is recorded ----------------------------------------------------------------------------
+
+
+def test_seeds_example(trace: Trace, tmp_path: Path) -> None:
+    traced = trace(SEED)
+    assert traced.done.stdout == "g1 begin\ng2 begin\nreturn to g1\nreenter g2\n"
+    main, func1, func2 = "main of MainThread #1", "func1 #2", "func2 #3"
+    assert list(traced.names.values()) == [main, func1, func2]
+    assert traced.transfers() == [
+        ("switch", main, func1),
+        ("switch", func1, func2),
+        ("switch", func2, func1),
+        ("switch", func1, func2),
+        ("switch", func2, main),
+    ]
+    assert traced.who("birth") == [main, func1, func2]
+    parents = [each["args"]["parent"] for each in traced.named("i", "birth")]
+    assert parents == [None, main, main]
+    assert traced.who("death") == [func2]
+    program = tmp_path / "program.py"
+    places = [each["args"].get("suspended at") for each in traced.slices(func1)]
+    assert places == [f"{program}:5 func1", f"{program}:7 func1"]
+    (last,) = traced.named("i", "suspended at the end")
+    assert last["args"]["stack"] == [f"{program}:7 func1"]
+    assert traced.who("running at the end") == [main]
+    said = f"greenlane trace: 3 greenlets, 5 switches, 0 throws: {tmp_path / 'out.json'}\n"
+    assert traced.done.stderr == said
+
+
+def test_throws_and_deaths(trace: Trace) -> None:
+    traced = trace(
+        """
+        import greenlet
+        parent = greenlet.getcurrent()
+
+        def victim():
+            try:
+                parent.switch()
+            except KeyError:
+                parent.switch()
+
+        v = greenlet.greenlet(victim)
+        v.switch()
+        v.throw(KeyError)
+        del v                       # is killed
+        greenlet.greenlet(victim)   # never starts
+
+        def fails():
+            raise ValueError
+
+        try:
+            greenlet.greenlet(fails).switch()
+        except ValueError:
+            pass
+        greenlet.greenlet(victim).throw()   # dies before it starts
+        """
+    )
+    main, v, early = "main of MainThread #1", "victim #2", "victim #5"
+    fails = "fails #4"
+    assert traced.transfers() == [
+        ("switch", main, v),
+        ("switch", v, main),
+        ("throw", main, v),
+        ("switch", v, main),
+        ("throw", main, v),
+        ("switch", v, main),
+        ("switch", main, fails),
+        ("throw", fails, main),
+        ("throw", main, early),
+        ("switch", early, main),
+    ]
+    assert traced.who("death") == [v, "greenlet #3", fails, early]
+
+
+def test_parents(trace: Trace) -> None:
+    traced = trace(
+        """
+        from greenlane import greenlet, getcurrent
+        main = getcurrent()
+        a = greenlet(lambda: main.switch())
+        b = greenlet(lambda: main.switch(), a)
+        c = greenlet(lambda: main.switch())
+        for each in a, b, c:
+            each.switch()
+        c.parent = b
+        """
+    )
+    adopted = traced.named("i", "new parent")
+    assert [traced.names[each["tid"]] for each in adopted] == ["<lambda> #3", "<lambda> #4"]
+    assert [each["args"]["parent"] for each in adopted] == ["<lambda> #2", "<lambda> #3"]
+    # Lanes are in the order of the tree.
+    indices = traced.named("M", "thread_sort_index")
+    order = {each["tid"]: each["args"]["sort_index"] for each in indices}
+    assert sorted(order, key=lambda tid: order[tid]) == [1, 2, 3, 4]
+
+
+def test_names(trace: Trace) -> None:
+    traced = trace(
+        """
+        import functools
+        from greenlane import greenlet
+
+        class Sub(greenlet):
+            def run(self):
+                pass
+
+        class Gevents(greenlet):
+            def __init__(self, function):
+                super().__init__()
+                self._run = function
+            def run(self):
+                self._run()
+
+        class Eventlets(greenlet):
+            def __init__(self):
+                super().__init__(self.main)
+            def main(self, function):
+                function()
+
+        class Hostile(greenlet):
+            @property
+            def _run(self):
+                raise RuntimeError
+            __class__ = property(lambda self: 1 / 0)
+            def __eq__(self, other):
+                raise RuntimeError
+            __hash__ = None
+            def __bool__(self):
+                raise RuntimeError
+            def run(self):
+                pass
+
+        class Owner:
+            def method(self):
+                pass
+            def __call__(self):
+                pass
+
+        def work():
+            pass
+
+        kept = greenlet(work)       # not started
+        greenlet(functools.partial(work)).switch()
+        greenlet(Owner().method).switch()
+        greenlet(Owner()).switch()
+        greenlet(len).switch("")
+        Sub().switch()
+        Gevents(work).switch()
+        Eventlets().switch(work)
+        hostile = Hostile()
+        hostile.switch()
+        named = greenlet(work)
+        named.name = "the \\u00ab<b>\\u00bb one"
+        named.switch()
+        """
+    )
+    assert list(traced.names.values())[1:] == [
+        "work #2",
+        "work #3",
+        "Owner.method #4",
+        "Owner #5",
+        "len #6",
+        "Sub #7",
+        "work #8",
+        "work #9",
+        "Hostile #10",
+        "the \u00ab<b>\u00bb one #11",
+    ]
+    assert traced.who("not started at the end") == ["work #2"]
+    assert traced.done.stderr.count("\n") == 1
+
+
+def test_threads(trace: Trace) -> None:
+    traced = trace(
+        """
+        import threading
+        from greenlane import greenlet, getcurrent
+
+        kept = []
+        def work():
+            main = getcurrent()
+            child = greenlet(lambda: main.switch())
+            child.switch()
+            kept.append(child)   # can't be run any more, once the thread has exited
+
+        for number in range(3):
+            thread = threading.Thread(target=work, name=f"worker {number}")
+            thread.start()
+            thread.join()
+        stay, seen = threading.Event(), threading.Event()
+        def wait():
+            greenlet(int).switch()
+            seen.set()
+            stay.wait()
+        threading.Thread(target=wait, name="waiter", daemon=True).start()
+        seen.wait()
+        del kept
+        """
+    )
+    mains = [name for name in traced.names.values() if name.startswith("main")]
+    assert [name.partition(" #")[0] for name in mains] == [
+        "main of MainThread",
+        *(f"main of worker {number}" for number in range(3)),
+        "main of waiter",
+    ]
+    assert set(traced.who("running at the end")) == {mains[0], mains[4]}
+    assert set(mains[1:4]) < set(traced.who("death"))
+    assert len(traced.who("death")) == 3 + 3 + 1
+    for _, origin, target in traced.transfers():
+        assert (origin in mains) != (target in mains)
+
+
+def test_programs_own_tracer_is_left_alone(trace: Trace) -> None:
+    code = """
+    from greenlane import greenlet, getcurrent, settrace, gettrace
+    assert gettrace() is None
+    told = []
+    def tracer(event, pair):
+        told.append(event)
+        if len(told) == 3:
+            raise RuntimeError("enough")
+    assert settrace(tracer) is None
+    assert gettrace() is tracer
+    main = getcurrent()
+    def work():
+        try:
+            main.switch()
+        except RuntimeError as error:
+            print(error)
+        main.switch()
+    g = greenlet(work)
+    g.switch()
+    g.switch()
+    print(told, gettrace())
+    assert settrace(None) is None
+    g.switch()
+    print(told)
+    """
+    traced = trace(code)
+    assert traced.done.stdout == (
+        "enough\n['switch', 'switch', 'switch'] None\n['switch', 'switch', 'switch']\n"
+    )
+    assert len(traced.transfers()) == 6
+    plain = run_script(code)
+    assert plain.stdout == traced.done.stdout
+
+
+def test_python_tracers_do_not_see_the_recorder(trace: Trace) -> None:
+    traced = trace(
+        """
+        import sys
+        from greenlane import greenlet
+        called = []
+        def work():
+            pass
+        sys.setprofile(lambda frame, event, arg: called.append((event, frame.f_code.co_name)))
+        greenlet(work).switch()
+        sys.setprofile(None)
+        print([each for each in called if not each[0].startswith("c_")])
+        """
+    )
+    assert traced.done.stdout == "[('call', 'work'), ('return', 'work')]\n"
+
+
+def test_greenlets_are_not_kept_and_serials_are_not_used_again(trace: Trace) -> None:
+    traced = trace(
+        """
+        import gc, weakref
+        from greenlane import greenlet
+        gc.disable()
+        seen = set()
+        for _ in range(100):
+            g = greenlet(int)
+            g.switch()
+            gone = weakref.ref(g)
+            seen.add(id(g))
+            del g
+            assert gone() is None
+        assert len(seen) < 100
+        """
+    )
+    assert len(traced.names) == 101
+    assert len(traced.who("death")) == 100
+
+
+@pytest.mark.parametrize("lanes", ["0", "1", "4096"])
+def test_suspended_where(trace: Trace, lanes: str) -> None:
+    """Also where stacks are shared, and lie elsewhere when one asks."""
+    traced = trace(
+        """
+        from greenlane import greenlet, getcurrent
+        main = getcurrent()
+        def deep(n):
+            if n:
+                return deep(n - 1)
+            main.switch()
+            main.switch(
+                1,
+            )
+        kept = [greenlet(deep) for _ in range(5)]
+        for each in kept:
+            each.switch(2)
+        for each in kept[1:]:
+            each.switch()
+        """,
+        environment={"GREENLANE_LANES": lanes},
+    )
+    ends = traced.named("i", "suspended at the end")
+    stacks = [[place.rpartition("/")[2] for place in each["args"]["stack"]] for each in ends]
+    assert stacks == [
+        [f"program.py:{line} deep", "program.py:6 deep", "program.py:6 deep"]
+        for line in (7, 8, 8, 8, 8)
+    ]
+    places = [each["args"]["suspended at"] for each in traced.slices("deep #3")]
+    assert [place.rpartition(":")[2] for place in places] == ["7 deep", "8 deep"]
+
+
+def test_limit_drops_the_oldest_and_says_so(trace: Trace) -> None:
+    traced = trace(
+        """
+        from greenlane import greenlet, getcurrent
+        main = getcurrent()
+        def work():
+            while True:
+                main.switch()
+        old = greenlet(work)
+        for _ in range(1000):
+            old.switch()
+        def last():
+            pass
+        greenlet(last).switch()
+        """,
+        "--limit",
+        "100",
+    )
+    # Births of main, old and last; their transfers.
+    assert traced.trace["otherData"]["dropped_events"] == 3 + 2 * 1000 + 2 - 100
+    assert "first 1905 events are missing, since --limit is 100" in traced.done.stderr
+    assert len(traced.transfers()) == 99
+    assert list(traced.names.values()) == ["main of MainThread #1", "work #2", "last #3"]
+    assert traced.transfers()[-1] == ("switch", "last #3", "main of MainThread #1")
+
+
+def test_code_without_end_is_not_kept_without_end(trace: Trace) -> None:
+    traced = trace(
+        """
+        import gc
+        from greenlane import greenlet, getcurrent
+        main = getcurrent()
+        def work():
+            while True:
+                main.switch()
+        g = greenlet(work)
+        for number in range(70_000):
+            exec("g.switch()")
+        """,
+        "--limit",
+        "10",
+    )
+    first = traced.slices("main of MainThread #1")[0]
+    assert "suspended at" not in first["args"]
+    assert traced.slices("work #2")[-1]["args"]["suspended at"].endswith("work")
+
+
+# ---- How programs end ----------------------------------------------------------------------------
+
+ENDS = {
+    "exception": ("raise KeyError('at last')", 1),
+    "exit": ("import sys; sys.exit(7)", 7),
+    "exit in a greenlet": ("import sys; greenlet(lambda: sys.exit(8)).switch()", 8),
+    **{
+        f"{name} {where}": (code.format(name), -getattr(signal, name))
+        for name in ("SIGINT", "SIGTERM", "SIGHUP")
+        for where, code in {
+            "in main": "import os, signal, time; os.kill(os.getpid(), signal.{}); time.sleep(60)",
+            "in a greenlet": "import os, signal\n"
+            "def end():\n"
+            "    os.kill(os.getpid(), signal.{})\n"
+            "    while True: pass\n"
+            "greenlet(end).switch()",
+            "while a thread runs": "import os, signal, time, threading\n"
+            "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+            "os.kill(os.getpid(), signal.{}); time.sleep(60)",
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_ends(trace: Trace, end: str) -> None:
+    code, returncode = ENDS[end]
+    traced = trace(SEED + code, returncode=returncode)
+    said = "3 greenlets, 5 switches, 0 throws"
+    if "in a greenlet" in end:
+        # SIGINT and sys.exit() arrive as an exception, in the greenlet, and leave it.
+        arrives = end.startswith(("exit", "SIGINT"))
+        said = f"4 greenlets, 6 switches, {int(arrives)} throws"
+    assert f"greenlane trace: {said}: " in traced.done.stderr
+    if end == "exception":
+        assert "KeyError: 'at last'" in traced.done.stderr
+
+
+def test_a_programs_own_handler_stays(trace: Trace) -> None:
+    traced = trace(
+        """
+        import os, signal, sys
+        from greenlane import greenlet
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))
+        greenlet(int).switch()
+        os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            pass
+        """,
+        returncode=5,
+    )
+    assert len(traced.transfers()) == 2
+
+
+def test_what_happens_at_exit_is_recorded(trace: Trace) -> None:
+    traced = trace(
+        """
+        import atexit
+        from greenlane import greenlet
+        def late():
+            pass
+        atexit.register(lambda: greenlet(late).switch())
+        """
+    )
+    assert len(traced.transfers()) == 2
+
+
+def test_forked_children_write_their_own(trace: Trace, tmp_path: Path) -> None:
+    traced = trace(
+        """
+        import os, sys
+        from greenlane import greenlet, getcurrent
+        main = getcurrent()
+        def before():
+            main.switch()
+        def in_child():
+            pass
+        def in_parent():
+            pass
+        b = greenlet(before)
+        b.switch()
+        for switches in True, False:
+            if not (pid := os.fork()):
+                if switches:
+                    greenlet(in_child).switch()
+                    b.switch()
+                sys.exit()
+            assert os.waitpid(pid, 0)[1] == 0
+        greenlet(in_parent).switch()
+        """
+    )
+    assert [name.partition(" #")[0] for name in traced.names.values()] == [
+        *("main of MainThread", "before", "in_parent")
+    ]
+    (other,) = set(tmp_path.glob("out.*.json"))
+    child = Traced(traced.done, other)
+    validate(child.trace)
+    assert [(origin, target) for _, origin, target in child.transfers()] == [
+        ("main of MainThread #1", "in_child #3"),
+        ("in_child #3", "main of MainThread #1"),
+        ("main of MainThread #1", "before #2"),
+        ("before #2", "main of MainThread #1"),
+    ]
+    assert other.name == f"out.{child.events[0]['pid']}.json"
+
+
+def test_other_children_are_not_recorded(trace: Trace) -> None:
+    traced = trace(
+        """
+        import os, subprocess, sys
+        # Before greenlet is imported here, and after.
+        code = "import greenlet; greenlet.greenlet(int).switch(); print('ran')"
+        print(subprocess.run([sys.executable, "-c", code], capture_output=True))
+        from greenlet import greenlet
+        print(subprocess.run([sys.executable, "-c", code], capture_output=True))
+        greenlet(int).switch()
+        """
+    )
+    assert traced.done.stdout.count(r"stdout=b'ran\n', stderr=b''") == 2
+    assert len(traced.transfers()) == 2
+
+
+def test_nothing_to_record(trace: Trace) -> None:
+    traced = trace("print('no greenlets')")
+    assert traced.done.stdout == "no greenlets\n"
+    assert traced.done.stderr == ""
+    assert traced.trace["otherData"]["command"].endswith("program.py")
+    assert [each["name"] for each in traced.events] == ["process_name"]
+
+
+def test_file_that_cannot_be_written_at_the_end(trace: Trace, tmp_path: Path) -> None:
+    page = tmp_path / "gone" / "page.html"
+    page.parent.mkdir()
+    traced = trace(
+        "import shutil, greenlet\n"
+        "greenlet.greenlet(int).switch()\n"
+        f"shutil.rmtree({str(page.parent)!r})\n"
+        "raise SystemExit(3)\n",
+        f"--html={page}",
+        returncode=3,
+    )
+    assert f"greenlane trace: cannot write {page}: No such file" in traced.done.stderr
+    assert len(traced.transfers()) == 2
+
+
+# ---- The command line ----------------------------------------------------------------------------
+
+SHOW = "import sys, greenlet; greenlet.greenlet(int).switch(); print(__name__, *sys.argv[1:])"
+
+
+def test_forms(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(SHOW)
+    output = tmp_path / "out.json"
+    for arguments, shown in (
+        ((str(program), "-o", str(output), "a", "-x"), "a -x"),
+        (("-o", str(output), str(program), "-o", "theirs"), "-o theirs"),
+        ((str(program), f"--output={output}", "--", "-o", "theirs"), "-o theirs"),
+        ((f"-o{output}", "-m", "program", "--html"), "--html"),
+        (("-o", str(output), "--", "-m", "program", "-h"), "-h"),
+        (("-c", SHOW, "-o", str(output), "--limit", "5", "b"), "b"),
+    ):
+        done = command(*arguments, cwd=tmp_path)
+        assert done.stdout == f"__main__ {shown}\n"
+        validate(json.loads(output.read_text()))
+        output.unlink()
+    assert not (tmp_path / "trace.json").exists()
+    command("-m", "program", "--port", "80", cwd=tmp_path)
+    validate(json.loads((tmp_path / "trace.json").read_text()))
+
+
+def test_program_is_started_as_without(tmp_path: Path) -> None:
+    program = tmp_path / "look.py"
+    program.write_text(
+        "import greenlet, sys, os, json\n"
+        "path = [each for each in sys.path if not each.endswith('stand_in')]\n"
+        "variables = sorted(set(os.environ) - {'PYTHONPATH'})\n"
+        "print(json.dumps([sys.argv, path, sorted(globals()), sys.orig_argv, variables]))\n"
+    )
+    environment = {**os.environ, "COLUMNS": "80"}
+    arguments = [sys.executable, "-W", "error", str(program), "a", "b c"]
+    plain = subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment)
+    ours = command("-o", str(tmp_path / "out.json"), str(program), "a", "b c")
+    assert ours.stdout == plain.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "json_name", "page_name"),
+    [
+        ([], "trace.json", None),
+        (["--html"], None, "trace.html"),
+        (["--html", "page.html"], None, "page.html"),
+        (["--html=page"], None, "page"),
+        (["-o", "a.json", "--html"], "a.json", "a.html"),
+        (["--html", "-o", "a.json"], "a.json", "a.html"),
+        (["-oa.json", "--html", "b.htm"], "a.json", "b.htm"),
+    ],
+)
+@pytest.mark.parametrize("position", ["before", "behind"])
+def test_files(
+    arguments: list[str], json_name: str | None, page_name: str | None, position: str
+) -> None:
+    program = ["-c", "pass"]
+    request = tracing.parse(arguments + program if position == "before" else program + arguments)
+    assert request.program == program
+    for found, name in ((request.options.output, json_name), (request.options.html, page_name)):
+        assert found == (None if name is None else str(Path.cwd() / name))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name a program"),
+        (["-o", "x.json"], "name a program"),
+        (["-o"], "expected one argument"),
+        (["-m"], "an argument must follow -m"),
+        (["--nosuch", "app.py"], "neither an option nor a program: --nosuch"),
+        (["missing.py"], "there is no file 'missing.py' to run"),
+        (["--limit", "0", "-c", "pass"], "must be from 1 to"),
+        (["--limit", "many", "-c", "pass"], "invalid limit value: 'many'"),
+        (["-o", "same.html", "--html", "same.html", "-c", "pass"], "cannot both be"),
+        (["-o", "missing/out.json", "-c", "print(1)"], "missing/out.json: No such file"),
+        (["--html", "/proc/x.html", "-c", "print(1)"], "cannot write /proc/x.html"),
+        (["-o", ".", "-c", "print(1)"], "Is a directory"),
+    ],
+)
+def test_errors(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = command(*arguments, returncode=2, cwd=tmp_path)
+    assert message in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_has_examples() -> None:
+    shown = command("--help").stdout
+    assert "examples:" in shown
+    assert "trace app.py -o out.json" in shown
+
+
+# ---- The page, as far as that goes without a browser ---------------------------------------------
+
+
+def test_page_holds_all_of_it(trace: Trace, tmp_path: Path) -> None:
+    end = "</script><!--<script>"
+    traced = trace(
+        SEED + f"g = greenlet(lambda: None)\ng.name = {end!r}\ng.switch()\n",
+        "--html",
+        arguments=(end,),
+    )
+    page = (tmp_path / "out.html").read_text()
+    assert page.count("</script>") == 2
+    assert "<!--<" not in page
+    assert "://" not in page.replace("http://www.w3.org", "")
+    _, _, rest = page.partition('<script type="application/json" id="data">')
+    data = json.loads(rest.partition("</script>")[0])
+    assert [each["label"] for each in data["greenlets"]] == list(traced.names.values())
+    assert data["greenlets"][3]["name"] == end
+    assert sum(event >= 3 for event in data["event"]) == len(traced.transfers()) == 7
+    assert "@" not in page.partition("<style>")[0].replace(end, "")
+
+
+# ---- The extension's functions -------------------------------------------------------------------
+
+
+def test_functions_refuse_what_makes_no_sense() -> None:
+    with pytest.raises(RuntimeError, match="nothing is being recorded"):
+        _greenlet._stop_recording()
+    with pytest.raises(ValueError, match="capacity must be positive"):
+        _greenlet._start_recording(0, print)
+    with pytest.raises(MemoryError):
+        _greenlet._start_recording(sys.maxsize, print)
+    with pytest.raises(TypeError):
+        _greenlet._serial(1)  # type: ignore[arg-type]
+
+
+def test_recording_can_stop_and_start_again() -> None:
+    run_script(
+        """
+        from greenlane import _greenlet, getcurrent, gettrace, greenlet
+        main = getcurrent()
+        old = greenlet(lambda: main.switch())
+        old.switch()
+        counts = []
+        size = 24
+        for _ in range(3):
+            introduced = []
+            _greenlet._start_recording(1000, lambda serial, *_: introduced.append(serial))
+            old.parent = main
+            greenlet(int).switch()
+            records, places, dropped = _greenlet._stop_recording()
+            counts.append((len(records) // size, dropped, len(places), introduced))
+            assert gettrace() is None
+            greenlet(int).switch()
+            assert gettrace() is None
+        # The birth of the main greenlet, the birth of the other, there and back.
+        assert counts == [(4, 0, 1, [1, 2]), (3, 0, 1, [3]), (3, 0, 1, [4])], counts
+        """
+    )
+
+
+def test_a_callback_may_switch_fail_and_stop() -> None:
+    done = run_script(
+        """
+        from greenlane import _greenlet, getcurrent, greenlet
+        main = getcurrent()
+        order = []
+        def introduce(serial, each, run, argument, parent):
+            order.append((serial, argument, parent))
+            if serial == 2:
+                greenlet(order.append).switch("nested")
+            if serial == 4:
+                _greenlet._stop_recording()
+        _greenlet._start_recording(1000, introduce)
+        greenlet(order.append).switch("argument")
+        greenlet(order.append).switch("later")
+        print(order)
+        _greenlet._start_recording(1000, lambda *_: 1 / 0)
+        import sys
+        sys.unraisablehook = lambda told: print(repr(told.exc_value))
+        assert greenlet(str).switch(5) == "5"
+        _greenlet._stop_recording()
+        """
+    )
+    assert done.stdout == (
+        "[(1, None, 0), (2, 'argument', 1), (3, 'nested', 2), 'nested', 'argument', "
+        "(4, 'later', 1), 'later']\n"
+        "ZeroDivisionError('division by zero')\n"
+    )
