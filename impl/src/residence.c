@@ -273,10 +273,11 @@ static bool
 make_scratch(gl_thread *thread)
 {
     if (thread->scratch == NULL) {
-        thread->scratch = PyMem_RawMalloc(SCRATCH_SIZE);
+        thread->scratch = PyMem_RawMalloc(SCRATCH_SIZE + GL_STACK_END_SIZE);
         if (thread->scratch == NULL) {
             return false;
         }
+        gl_stack_make(thread->scratch, thread->scratch + SCRATCH_SIZE);
         gl_valgrind_add(thread->valgrind, thread->scratch, thread->scratch + SCRATCH_SIZE);
     }
     return true;

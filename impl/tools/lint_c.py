@@ -158,7 +158,8 @@ def check_tools(paths: list[Path]) -> list[str]:
     compiler_headers = subprocess.run(
         ["cc", "-print-file-name=include"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    units = [p for p in c_files if p.endswith(".c")]
+    # Not what needs Windows' headers.
+    units = [p for p in c_files if p.endswith(".c") and not p.endswith("test_windows.c")]
     return findings + run(
         [
             "clang-tidy",

@@ -16,7 +16,8 @@
  * program; switch.h promises it. Writing it is slow on many cores, so it is written where it
  * differs only.
  *
- * Not kept: x0-x17; x18, the platform's register, of which Linux makes no use across calls; fpsr;
+ * Not kept: x0-x17; x18, the platform's register, of which Linux makes no use across calls and which
+ * macOS reserves: it is not touched; fpsr;
  * tpidr_el0, the thread pointer; ZA of SME, which must be off or dormant at a call.
  *
  * Branch protection. Where the compiler was asked for it, functions begin with a landing pad, and

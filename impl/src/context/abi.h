@@ -7,13 +7,16 @@
 
 #if defined(GL_CONTEXT_BY_UCONTEXT)
 #define GL_ABI_NAME "ucontext"
-#elif defined(__x86_64__) && defined(__ELF__) && !defined(__ILP32__)
+#elif defined(__x86_64__) && defined(_WIN32)
+#define GL_ABI_NAME "x86-64 Windows"
+#define GL_ABI_FILE "x86_64_win64.S"
+#elif defined(__x86_64__) && (defined(__ELF__) || defined(__MACH__)) && !defined(__ILP32__)
 #define GL_ABI_NAME "x86-64 System V"
 #define GL_ABI_FILE "x86_64_sysv.S"
 #elif defined(__i386__) && defined(__ELF__)
 #define GL_ABI_NAME "i386 System V"
 #define GL_ABI_FILE "i386_sysv.S"
-#elif defined(__aarch64__) && defined(__ELF__) && !defined(__ILP32__)
+#elif defined(__aarch64__) && (defined(__ELF__) || defined(__MACH__)) && !defined(__ILP32__)
 #define GL_ABI_NAME "AArch64 AAPCS64"
 #define GL_ABI_FILE "aarch64_aapcs.S"
 #elif defined(__arm__) && defined(__ARM_EABI__) && defined(__ELF__)

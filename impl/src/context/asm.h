@@ -29,6 +29,7 @@
 2:  .popsection
 #endif
 
+/* GL_FUNCTION begins a function that the rest of the extension calls, and nobody outside of it. */
 #if defined(__ELF__)
 #define GL_FUNCTION(name)                                                                          \
     .globl name;                                                                                   \
@@ -42,6 +43,32 @@
     .size name, .- name
 /* Without this note the linker would make the whole process' stacks executable. */
 #define GL_NO_EXECUTABLE_STACK .section .note.GNU-stack, "", %progbits
+#elif defined(__MACH__)
+/* C's names begin with an underscore. What separates statements on a line differs by CPU there, so
+ * these are the assembler's macros. */
+.macro gl_function name
+    .globl \name
+    .private_extern \name
+    .p2align 4
+\name:
+    .cfi_startproc
+.endm
+#define GL_FUNCTION(name) gl_function _##name
+#define GL_END(name) .cfi_endproc
+#define GL_NO_EXECUTABLE_STACK
+#elif defined(_WIN32)
+/* Unwinding is told by the directives .seh_*. Nothing leaves a DLL that does not say so. */
+#define GL_FUNCTION(name)                                                                          \
+    .globl name;                                                                                   \
+    .def name;                                                                                     \
+    .scl 2;                                                                                        \
+    .type 32;                                                                                      \
+    .endef;                                                                                        \
+    .balign 16;                                                                                    \
+    name:                                                                                          \
+    .seh_proc name
+#define GL_END(name) .seh_endproc
+#define GL_NO_EXECUTABLE_STACK
 #else
 #error "greenlane: no assembly macros for this object format; see impl/PORTING.md"
 #endif

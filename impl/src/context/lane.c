@@ -1,5 +1,8 @@
 /* Lanes: memory for C stacks. lane.h draws one lane; this is how they are laid out and kept.
  *
+ * Where the memory comes from differs by system (memory.h). What follows is true of all of them,
+ * but the figures and the names of calls are Linux'.
+ *
  * Slabs. Lanes are carved from slabs, one mmap each. Address space costs nothing until touched;
  * what costs is the number of kernel mappings (vm.max_map_count, 65,530 by default). A slab is one
  * mapping as long as its guards do not split it, which MADV_GUARD_INSTALL (Linux 6.13) makes
@@ -30,31 +33,14 @@
 #include "lane.h"
 
 #include "asan.h"
+#include "memory.h"
 #include "valgrind.h"
 
-#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-/* Where every system has the same pages this is a constant. Elsewhere it is asked for: not while
- * switching, only when memory is given back. */
-#if GL_LARGEST_PAGE == 4096
-#define PAGE ((size_t)4096)
-#else
-#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
-#endif
 #define CACHE_LINE ((size_t)64)
-#define PAGE_TABLE_REACH ((size_t)2 << 20)
-
-#if UINTPTR_MAX > UINT32_MAX
-#define SLAB_LANES ((size_t)64)
-#else
-#define SLAB_LANES ((size_t)8)
-#endif
 
 /* Bytes of stack that stay in the page of the stack's top, at least; and colours: steps of one
  * cache line that the top moves through. Were they fewer, the lines in the middle of the pages
@@ -75,18 +61,21 @@
 /* What a trimmed lane keeps of its stack: what most greenlets use. */
 #define TRIMMED_STACK ((size_t)32 << 10)
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-
 /* How many tenants of a pool may have a lane of their own where guards are mappings: they take half
  * of the mappings of a process. */
 #define MOST_WITH_MAPPED_GUARDS ((size_t)16000)
 
+#if defined(GL_STACKS_HAVE_LIMITS)
+/* A gl_lane is what lies at the top of its stack. */
+_Static_assert(offsetof(gl_lane, low) == offsetof(gl_stack_end, low) &&
+                   offsetof(gl_lane, limit) == offsetof(gl_stack_end, limit),
+               "a gl_lane begins like a gl_stack_end");
+#endif
+
 static bool
 install_guard(gl_lane_pool *pool, char *start)
 {
-    if (!pool->maps_guards && madvise(start, GL_LANE_GUARD, MADV_GUARD_INSTALL) == 0) {
+    if (!pool->maps_guards && gl_memory_guard_by_advice(start)) {
         pool->guard = GL_GUARD_INSTALL;
         return true;
     }
@@ -95,7 +84,7 @@ install_guard(gl_lane_pool *pool, char *start)
         pool->limit = MOST_WITH_MAPPED_GUARDS;
         pool->limited_by = GL_LIMITED_BY_MAPPINGS;
     }
-    return mprotect(start, GL_LANE_GUARD, PROT_NONE) == 0;
+    return gl_memory_guard(start);
 }
 
 /* Maps a slab and makes it the source of fresh lanes: of no more than the pool may come to have.
@@ -106,35 +95,14 @@ add_slab(gl_lane_pool *pool)
 {
     size_t most = pool->limit + pool->shared_limit;
     most = most > pool->created_count ? most - pool->created_count : 1;
-    for (size_t lanes = most < SLAB_LANES ? most : SLAB_LANES; lanes > 0; lanes /= 2) {
-        /* One reach to align in, and one to be left out. */
-        size_t size = lanes * GL_LANE_SIZE + 2 * PAGE_TABLE_REACH;
-        char *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-        if (map == MAP_FAILED) {
+    for (size_t lanes = most < GL_SLAB_LANES ? most : GL_SLAB_LANES; lanes > 0; lanes /= 2) {
+        char *start = gl_memory_reserve(lanes);
+        if (start == NULL) {
             continue;
         }
-        /* Start half way through the reach of a page of page tables; give the rest back. */
-        uintptr_t middle =
-            ((uintptr_t)map / PAGE_TABLE_REACH) * PAGE_TABLE_REACH + PAGE_TABLE_REACH / 2;
-        if (middle < (uintptr_t)map) {
-            middle += PAGE_TABLE_REACH;
-        }
-        char *start = map + (middle - (uintptr_t)map);
-        char *end = start + lanes * GL_LANE_SIZE;
-        if (start > map) {
-            munmap(map, (size_t)(start - map));
-        }
-        if (map + size > end) {
-            munmap(end, (size_t)(map + size - end));
-        }
-        /* With transparent huge pages a first touch could commit 2 MiB. Refusal is harmless:
-         * kernels without huge pages say EINVAL. */
-        (void)madvise(start, (size_t)(end - start), MADV_NOHUGEPAGE);
-        /* Emulators of a CPU (qemu-user) grant any advice and do nothing. */
-        pool->maps_guards = madvise(start, GL_LANE_GUARD, INT_MAX) == 0;
+        pool->maps_guards = gl_memory_ignores_advice(start);
         pool->fresh = start;
-        pool->fresh_end = end;
+        pool->fresh_end = start + lanes * GL_LANE_SIZE;
         return true;
     }
     return false;
@@ -154,6 +122,10 @@ make_lane(gl_lane_pool *pool)
     size_t colour = pool->created_count++ % COLOURS;
     char *end = start + GL_LANE_SIZE;
     gl_lane *lane = (gl_lane *)(end - GL_LANE_TAIL + TOP_PAGE_STACK + colour * CACHE_LINE);
+    if (!gl_memory_begin(lane, end)) {
+        pool->fresh = start;
+        return NULL;
+    }
     lane->low = start + GL_LANE_GUARD;
     lane->end = end;
     gl_valgrind_add(lane->valgrind, lane->low, lane);
@@ -180,9 +152,9 @@ limit_to(gl_lane_pool *pool, uintmax_t space)
 static void
 limit_by(gl_lane_pool *pool, int resource)
 {
-    struct rlimit space;
-    if (getrlimit(resource, &space) == 0 && space.rlim_cur != RLIM_INFINITY) {
-        limit_to(pool, space.rlim_cur);
+    uintmax_t space;
+    if (gl_memory_limited(resource, &space)) {
+        limit_to(pool, space);
     }
 }
 
@@ -194,9 +166,8 @@ gl_lane_pool_open(gl_lane_pool *pool, size_t limit)
     pool->idle_capacity = GL_FEW_IDLE;
     /* What there is at most; with 32 bits it is not much. */
     limit_to(pool, SIZE_MAX);
-    limit_by(pool, RLIMIT_AS);
-    /* Which counts memory that may be written to, touched or not. */
-    limit_by(pool, RLIMIT_DATA);
+    limit_by(pool, GL_MEMORY_SPACE);
+    limit_by(pool, GL_MEMORY_WRITABLE);
 }
 
 /* A lane that nobody is bound to, or NULL. */
@@ -206,9 +177,19 @@ acquire(gl_lane_pool *pool)
     if (GL_LIKELY(pool->idle_count > 0)) {
         gl_lane *lane = pool->idle[--pool->idle_count];
         lane->trimmed = false;
+        gl_memory_acquired(lane);
         return lane;
     }
     return make_lane(pool);
+}
+
+/* Gives a lane back to the system, but for a tail that must stay. */
+static void
+unmap(gl_lane *lane)
+{
+    gl_asan_clear(lane->low, lane);
+    gl_valgrind_remove(lane->valgrind);
+    gl_memory_release(lane);
 }
 
 /* Makes a shared lane. */
@@ -216,6 +197,10 @@ static gl_lane *
 acquire_shared(gl_lane_pool *pool)
 {
     gl_lane *lane = acquire(pool);
+    if (lane != NULL && !gl_memory_share(lane)) {
+        unmap(lane);
+        lane = NULL;
+    }
     if (lane != NULL) {
         lane->is_shared = true;
     }
@@ -282,25 +267,9 @@ gl_lane_bind(gl_lane_pool *pool, gl_lane *standing)
 static void
 trim(gl_lane *lane)
 {
-    uintptr_t keep = ((uintptr_t)lane - TRIMMED_STACK) / PAGE * PAGE;
-    /* Refused (a locked page, a seccomp filter): the memory stays committed, no more. */
-    (void)madvise(lane->low, (size_t)(keep - (uintptr_t)lane->low), MADV_DONTNEED);
+    const size_t page = gl_memory_page();
+    gl_memory_trim(lane, ((uintptr_t)lane - TRIMMED_STACK) / page * page);
     lane->trimmed = true;
-}
-
-/* Gives a lane back to the system, but for a tail that must stay. */
-static void
-unmap(gl_lane *lane)
-{
-    char *start = lane->low - GL_LANE_GUARD;
-    char *end = lane->tail_kept ? (char *)((uintptr_t)lane / PAGE * PAGE) : lane->end;
-    gl_asan_clear(lane->low, lane);
-    gl_valgrind_remove(lane->valgrind);
-    if (munmap(start, (size_t)(end - start)) != 0) {
-        /* Splitting a mapping in two can be one mapping too many. The memory then goes back and
-         * the address space stays. */
-        (void)madvise(lane->low, (size_t)(end - lane->low), MADV_DONTNEED);
-    }
 }
 
 /* Makes room for one more idle lane. False at the maximum or out of memory. */
@@ -342,6 +311,7 @@ gl_lane_unbind(gl_lane_pool *pool, gl_lane *lane)
         return;
     }
     pool->own_count--;
+    gl_memory_idle(lane);
     if (GL_UNLIKELY(!reserve_idle(pool))) {
         /* The caller may be running on this lane: another one goes in its place. */
         unmap(pool->idle[0]);
@@ -423,7 +393,7 @@ gl_lane_pool_close(gl_lane_pool *pool)
         }
     }
     if (pool->fresh != pool->fresh_end) {
-        munmap(pool->fresh, (size_t)(pool->fresh_end - pool->fresh));
+        gl_memory_unreserve(pool->fresh, pool->fresh_end);
     }
     *pool = (gl_lane_pool){.limit = 0};
 }

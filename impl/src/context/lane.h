@@ -24,6 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "switch.h"
+
 #define GL_LIKELY(x) __builtin_expect(!!(x), 1)
 #define GL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
@@ -59,7 +61,10 @@
 #define GL_FEW_IDLE 4
 
 typedef struct gl_lane {
-    char *low;      /* lowest usable address of the stack; the guard is below */
+    char *low; /* lowest usable address of the stack; the guard is below */
+#if defined(GL_STACKS_HAVE_LIMITS)
+    char *limit; /* lowest address of it that is committed; NULL: not known now */
+#endif
     char *end;      /* end (exclusive) of the tail */
     void *occupant; /* the tenant whose stack is on the lane; NULL: nobody's */
     unsigned bound; /* how many tenants */
@@ -83,7 +88,7 @@ typedef struct gl_slice {
 /* What protects the lower end of a lane. */
 typedef enum gl_guard {
     GL_GUARD_NONE_YET, /* no lane was made yet */
-    GL_GUARD_INSTALL,  /* MADV_GUARD_INSTALL: costs no mapping */
+    GL_GUARD_INSTALL,  /* by MADV_GUARD_INSTALL, or never committed: costs no mapping */
     GL_GUARD_MAPPING,  /* PROT_NONE: two mappings a lane */
 } gl_guard;
 

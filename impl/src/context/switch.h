@@ -21,6 +21,8 @@
 
 #include "asan.h"
 
+#include <stddef.h>
+
 /* What a suspended context takes of its stack below the frame of the function that called
  * gl_context_switch or gl_context_start, at most: in bytes. */
 #if defined(GL_CONTEXT_BY_UCONTEXT)
@@ -38,6 +40,34 @@ typedef void *(*gl_context_entry)(void *argument);
 /* Suspends the caller, storing its stack pointer in *save, and continues the context whose stack
  * pointer is `resume`. Returns when somebody continues the caller in turn. */
 void gl_context_switch(void **save, void *resume);
+
+/* Windows keeps the bounds of the running stack, so a new stack must tell its own: where it ends,
+ * at `top`, lies a gl_stack_end, or what begins like one. Elsewhere nothing does. */
+#if defined(_WIN32)
+#define GL_STACKS_HAVE_LIMITS
+typedef struct gl_stack_end {
+    char *low;   /* lowest address of the stack */
+    char *limit; /* lowest address of it that is committed; updated when the entry returns */
+} gl_stack_end;
+#define GL_STACK_END_SIZE sizeof(gl_stack_end)
+#else
+#define GL_STACK_END_SIZE ((size_t)0)
+#endif
+
+/* Makes committed memory, from `low` up to `top` and GL_STACK_END_SIZE more, a stack that ends at
+ * `top`. */
+static inline void
+gl_stack_make(char *low, char *top)
+{
+#if defined(GL_STACKS_HAVE_LIMITS)
+    gl_stack_end *end = (gl_stack_end *)top;
+    end->low = low;
+    end->limit = low;
+#else
+    (void)low;
+    (void)top;
+#endif
+}
 
 /* Suspends the caller, storing its stack pointer in *save, and calls entry(argument) on the stack
  * that ends (exclusive, 16-byte aligned) at `top`. Returns when somebody continues the caller.

@@ -19,9 +19,12 @@
  * Not supported: CET shadow stacks (the `ret` below returns to an address that the shadow stack
  * of the thread does not have on top). The code carries endbr64 where the compiler asks for
  * indirect-branch tracking.
+ *
+ * macOS keeps to the same rules.
  */
 
-/* One frame, written and read by the two functions below, cannot drift apart. */
+/* One frame, written and read by the two functions below, cannot drift apart. Constants are in
+ * parentheses: in a macro without parameters Apple's assembler takes `$8` for the ninth of them. */
 .macro SAVE_FRAME
     pushq %rbp
     .cfi_adjust_cfa_offset 8
@@ -41,7 +44,7 @@
     pushq %r15
     .cfi_adjust_cfa_offset 8
     .cfi_rel_offset %r15, 0
-    subq $8, %rsp
+    subq $(8), %rsp
     .cfi_adjust_cfa_offset 8
     stmxcsr (%rsp)
     fnstcw 4(%rsp)
@@ -50,7 +53,7 @@
 .macro RESTORE_FRAME_AND_RETURN
     ldmxcsr (%rsp)
     fldcw 4(%rsp)
-    addq $8, %rsp
+    addq $(8), %rsp
     .cfi_adjust_cfa_offset -8
     popq %r15
     .cfi_adjust_cfa_offset -8

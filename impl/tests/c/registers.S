@@ -5,6 +5,7 @@
  * They are written without the macros of src/context: what is wrong there must not be wrong here
  * in the same way. */
 
+#if defined(__ELF__)
 #define FUNCTION(name)                                                                             \
     .globl name;                                                                                   \
     .type name, %function;                                                                         \
@@ -14,9 +15,28 @@
 #define END_FUNCTION(name)                                                                         \
     .cfi_endproc;                                                                                  \
     .size name, .- name
+#elif defined(__MACH__)
+.macro function name
+    .globl \name
+    .p2align 4
+\name:
+    .cfi_startproc
+.endm
+#define FUNCTION(name) function _##name
+#define END_FUNCTION(name) .cfi_endproc
+#else
+#define FUNCTION(name)                                                                             \
+    .globl name;                                                                                   \
+    .balign 16;                                                                                    \
+    name:                                                                                          \
+    .seh_proc name
+#define END_FUNCTION(name) .seh_endproc
+#endif
 
     .text
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(_WIN32)
+#include "registers/x86_64_win64.S"
+#elif defined(__x86_64__)
 #include "registers/x86_64_sysv.S"
 #elif defined(__i386__)
 #include "registers/i386_sysv.S"
@@ -38,4 +58,7 @@
 #error "tests/c/registers.S: no file for this ABI"
 #endif
 
+#if !defined(__ELF__)
+    .end
+#endif
     .section .note.GNU-stack, "", %progbits

@@ -5,7 +5,9 @@
 #include <stdint.h>
 
 /* How many words of 32 bits they have together. */
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(_WIN32)
+enum { REGISTER_WORDS = 2 * 8 + 4 * 10 };
+#elif defined(__x86_64__)
 enum { REGISTER_WORDS = 2 * 6 };
 #elif defined(__i386__)
 enum { REGISTER_WORDS = 4 };

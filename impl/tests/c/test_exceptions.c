@@ -2,11 +2,7 @@
 #include "check.h"
 #include "context/lane.h"
 #include "context/switch.h"
-
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "system.h"
 
 /* exceptions.cpp */
 int throw_and_catch(int depth, void (*between)(void));
@@ -57,29 +53,21 @@ test_thrown_and_caught(void)
 }
 
 static void
-test_not_caught(void)
-{
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        struct rlimit none = {0, 0};
-        CHECK(setrlimit(RLIMIT_CORE, &none) == 0);
-        CHECK(freopen("/dev/null", "w", stderr) != NULL);
-        signal(SIGABRT, SIG_DFL);
-        gl_lane *lane = gl_lane_bind(&pool, NULL);
-        gl_context_start(&main_sp, gl_lane_top(lane), throw_for_nobody, NULL);
-        _exit(0);
-    }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child);
-    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-}
-
-int
-main(void)
+throw_in_a_lane(void)
 {
     gl_lane_pool_open(&pool, 100);
+    gl_lane *lane = gl_lane_bind(&pool, NULL);
+    gl_context_start(&main_sp, gl_lane_top(lane), throw_for_nobody, NULL);
+}
+
+static const program programs[] = {throw_in_a_lane};
+
+int
+main(int argc, char **argv)
+{
+    be_a_program(programs, argc, argv);
+    gl_lane_pool_open(&pool, 100);
     test_thrown_and_caught();
-    test_not_caught();
+    CHECK(ending_of(programs, 0) == ENDED_BY_ABORT);
     return 0;
 }

@@ -284,7 +284,8 @@ go(tenant *one)
     if (keeps_tail) {
         tails[tail_count].start = gl_lane_tail(lane);
         tails[tail_count++].tag = one->tag;
-        tail_bytes += (size_t)(lane->end - (char *)((uintptr_t)lane / PAGE * PAGE));
+        tail_bytes +=
+            (size_t)(lane->end - (char *)((uintptr_t)lane / gl_memory_page() * gl_memory_page()));
         gl_lane_unbind_but_tail(one->is_closed ? NULL : &pool, lane);
     }
     else {
