@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Collection, Iterator
 
 import pytest
@@ -35,7 +36,7 @@ def test_wrapping_breaks_nothing(run: Callable[..., Ran]) -> None:
     broken = {clause for rule in RULES.values() for clause in rule.breaks}
     # The rules of the C API replace its table and leave the type alone, which is part of it.
     selected = selecting(clause for clause in broken if not clause.startswith("capi."))
-    ran = run("--impl", "broken", *selected, BROKEN_GREENLET="plain_subclass")
+    ran = run("--impl", "broken", "--timeout", "60", *selected, BROKEN_GREENLET="plain_subclass")
     assert ran.failed_clauses == set(), ran.out
     assert ran.code == 0, ran.out
 
@@ -50,7 +51,7 @@ def test_reference_keeps_what_its_mutants_break(run: Callable[..., Ran]) -> None
     """Without a replaced passage the reference passes, and each passage is there once."""
     broken = {clause for mutant in mutated.MUTANTS.values() for clause in mutant.breaks}
     assert all(mutant.text != mutated.SOURCE for mutant in mutated.MUTANTS.values())
-    ran = run("--impl", "greenlet_conformance.reference", *selecting(broken))
+    ran = run(*("--impl", "greenlet_conformance.reference", "--timeout", "60"), *selecting(broken))
     assert ran.code == 0, ran.out
     assert set(ran.outcomes.values()) == {"PASS"}
 
@@ -85,7 +86,12 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failing]:
     server.close()
 
 
-@pytest.mark.parametrize("name", BROKEN)
+#: Rules that break nothing before CPython 3.12, whose sys.call_tracing() brings hooks back where
+#: earlier ones do not.
+LATE = {"hooks_while_hooked", "tracer_hooked"} if sys.version_info < (3, 12) else set[str]()
+
+
+@pytest.mark.parametrize("name", [name for name in BROKEN if name not in LATE])
 def test_broken_rule_fails_its_clauses(name: str, failing: Failing) -> None:
     """Every clause that the rule says it breaks fails."""
     wanted = set(BROKEN[name])

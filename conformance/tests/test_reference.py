@@ -15,7 +15,7 @@ from greenlet_conformance import reference
 
 def test_reference_keeps_the_specification(run: Callable[..., Ran]) -> None:
     """It passes every clause, but for those that its expectations give a reason for."""
-    ran = run("--impl", "greenlet_conformance.reference")
+    ran = run("--impl", "greenlet_conformance.reference", "--timeout", "60")
     assert ran.code == 0, ran.out
     assert set(ran.outcomes.values()) == {"PASS", "XFAIL", "UNSUPPORTED"}
     outcomes = list(ran.outcomes.values())

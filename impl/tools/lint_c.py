@@ -98,6 +98,7 @@ ALLOWED_GLOBALS = {
         "late_records",
         "late_count",
         "late_threshold",
+        "free_records",
     },
     # One for all threads: where their events meet, in the order of time.
     "src/record.c": {"recorder"},

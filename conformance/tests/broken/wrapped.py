@@ -496,7 +496,7 @@ def weakrefs_cleared_first(names: Names) -> None:
     subclass(names, __del__=finalize)
 
 
-@breaks("life.thread.exit", "thread.exited.suspended")
+@breaks("life.thread.exit")
 def exited_ignored(names: Names) -> None:
     """A switch to a greenlet of an exited thread does nothing."""
 

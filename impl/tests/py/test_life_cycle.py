@@ -516,5 +516,6 @@ def test_subinterpreters_are_refused_and_do_no_harm() -> None:
         """
     )
     refusal = "greenlane does not support subinterpreters: import it in the main interpreter only"
-    assert done.stdout.splitlines() == [refusal, "1", refusal, "2", "3"]
+    # Each interpreter writes for itself, so the order is that of their buffers.
+    assert sorted(done.stdout.splitlines()) == ["1", "2", "3", refusal, refusal]
     assert done.stderr == ""

@@ -1496,7 +1496,8 @@ def test_finalizer_trashcan(impl: Any) -> None:
     del container
     gc.collect()
     assert impl.getcurrent() is root
-    assert switched == ["waits", "helper"]
+    # Which end is freed first differs between versions of CPython.
+    assert sorted(switched) == ["helper", "waits"]
     background[0].switch()
     background.clear()
     gc.collect()
