@@ -74,11 +74,13 @@ class Attempt:
         self.all_after = all_after
         #: Did what was called raise MemoryError?
         self.raised = False
+        self._is_armed = False
         self._has_refused = False
 
     def arm(self) -> None:
         """Refuse memory to the calling thread until it ends."""
         self._has_refused = self.has_refused
+        self._is_armed = True
         self.probe.arm(self.number, self.all_after)
 
     def __call__(self, function: Callable[..., object], *args: Any) -> None:
@@ -98,7 +100,7 @@ class Attempt:
     @property
     def has_refused(self) -> bool:
         """Has anything been refused?"""
-        count: int = self.probe.count()
+        count: int = self.probe.count() if self._is_armed else 0
         return self._has_refused or count >= self.number > 0
 
 
