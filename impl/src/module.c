@@ -414,14 +414,16 @@ static int
 forget_ended_interpreter(void)
 {
     static PyTypeObject pristine;
-    static const char mark[] = "greenlane._greenlet";
     PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
     if (dict == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    if (PyDict_GetItemString(dict, mark) != NULL) {
-        return 0; /* the module is executed again in the same interpreter */
+    PyObject *mark = PyUnicode_FromString("greenlane._greenlet");
+    const int is_known = mark != NULL ? PyDict_Contains(dict, mark) : -1;
+    if (is_known != 0) { /* the module is executed again in the same interpreter; or an error */
+        Py_XDECREF(mark);
+        return is_known < 0 ? -1 : 0;
     }
     if (gl_module.error == NULL) {
         pristine = PyGreenlet_Type;
@@ -431,7 +433,9 @@ forget_ended_interpreter(void)
         gl_module = (gl_module_constants){.error = NULL};
         gl_forget_threads();
     }
-    return PyDict_SetItemString(dict, mark, Py_None);
+    const int error = PyDict_SetItem(dict, mark, Py_None);
+    Py_DECREF(mark);
+    return error;
 }
 
 static int

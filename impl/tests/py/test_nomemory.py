@@ -56,8 +56,10 @@ def refuse_what_is_known() -> None:
         attempt(child.switch, 1, 2, 3)
         assert attempt.raised == (not child) == attempt.has_refused
         refused.append(attempt.has_refused)
-    # Arguments; a slab of lanes; arguments of the switch back.
-    assert refused == [True] * 3 + [False] * 16
+    # Arguments; a slab of lanes; arguments of the switch back; some versions want more.
+    wanted = refused.index(False)
+    assert 3 <= wanted <= 6
+    assert not any(refused[wanted:])
     before = faults_probe.blocks()
     kept = [bytes(8 * number) for number in range(1, 51)]
     assert 50 <= faults_probe.blocks() - before <= 55
