@@ -98,8 +98,8 @@ be_a_program(const program *programs, int argc, char **argv)
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* How much of a stack the function needs that uses all of it. AddressSanitizer has a memset of its own
- * that is looked up at its first call. */
+/* How much of a stack the function needs that uses all of it. AddressSanitizer has a memset of its
+ * own, which is looked up at its first call. */
 #if defined(GL_ASAN)
 #define LEFT_OF_STACK ((size_t)64 << 10)
 #else
