@@ -26,7 +26,7 @@ RESULTS = ROOT / "reports" / "wheels"
 EXTENSION = f"greenlane/_greenlet{sysconfig.get_config_var('EXT_SUFFIX')}"
 
 #: What a wheel may weigh, in bytes. It was 49,286 when this was written, greenlet's 623,779.
-LARGEST_WHEEL = 64_000
+LARGEST_WHEEL = 96_000
 
 #: The newest glibc 2.x that a wheel may need: that of manylinux2014.
 NEWEST_GLIBC = 17
