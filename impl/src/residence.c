@@ -97,9 +97,9 @@ gl_suspended_size(const gl_core *core)
  * lists, that of objects with finalizers of an old kind, is empty as good as always: a pair of
  * words that point to themselves. */
 GL_ASAN_UNWATCHED static bool
-holds_collection(const void *sp, const void *top)
+holds_collection(const PyThreadState *tstate, const void *sp, const void *top)
 {
-    if (GL_LIKELY(!gl_is_collecting(gl_tstate_get()))) {
+    if (GL_LIKELY(!gl_is_collecting(tstate))) {
         return false;
     }
     for (const uintptr_t *word = sp; word + 1 < (const uintptr_t *)top; word++) {
@@ -110,15 +110,16 @@ holds_collection(const void *sp, const void *top)
     return false;
 }
 
-/* Must the occupant of a lane, of which `room` bytes lie on it, stay there? */
+/* Must the occupant of a lane, of which `room` bytes lie on it, stay there? `thread` is the calling
+ * one. */
 static bool
-must_stay(const gl_core *occupant, size_t room)
+must_stay(const gl_thread *thread, const gl_core *occupant, size_t room)
 {
     if (room == 0) {
         return false;
     }
     const char *top = gl_lane_top(occupant->lane);
-    return holds_collection(top - room / sizeof(void *) * sizeof(void *), top);
+    return holds_collection(thread->tstate, top - room / sizeof(void *) * sizeof(void *), top);
 }
 
 /* ---- Out and in ------------------------------------------------------------------------------ */
@@ -228,7 +229,7 @@ gl_bring_in(gl_thread *thread, gl_core *core)
     gl_core *running = thread->current->pimpl;
     gl_core *out = core->lane->occupant;
     size_t room = room_needed(out, running);
-    if (must_stay(out, room)) {
+    if (must_stay(thread, out, room)) {
         PyErr_SetString(gl_module.error,
                         "cannot switch to a greenlet whose place on a shared stack is taken by one "
                         "that is in the middle of a garbage collection");
@@ -291,7 +292,7 @@ make_room(gl_thread *thread, gl_core *core, gl_core *running)
     gl_lane *lane = core->lane;
     gl_core *occupant = lane->occupant;
     size_t room = room_needed(occupant, running);
-    if (must_stay(occupant, room)) {
+    if (must_stay(thread, occupant, room)) {
         return GL_ENTRANCE_REFUSED;
     }
     if (lane->tail_used && thread->chunk_size == 0) {
@@ -397,7 +398,8 @@ gl_abandon(PyGreenlet *greenlet)
     const gl_suspension suspension = *suspension_of(core, &moved);
     const gl_operands operands = operands_of(&suspension, &moved);
     gl_slice *slice = core->slice;
-    const bool holds_heads = slice == NULL && holds_collection(core->sp, gl_lane_top(core->lane));
+    const bool holds_heads =
+        slice == NULL && holds_collection(gl_tstate_get(), core->sp, gl_lane_top(core->lane));
     core->status = GL_DEAD;
     gl_record_end(core);
     core->slice = NULL;
