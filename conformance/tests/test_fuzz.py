@@ -35,6 +35,9 @@ SIGNS = {
     "traces": r"settrace",
 }
 
+#: What is found need not become as small as it can be: that is looked at elsewhere.
+SOON = ("--seed", "1", "--programs", "1000", "--shrink", "5")
+
 _GROUNDS = 'reason = "r"\nlink = "l"\n'
 MISTAKES = {
     "no feature": _GROUNDS,
@@ -74,7 +77,7 @@ def play(program: str, module: str, folder: Path, **environment: str) -> str:
 @pytest.mark.parametrize("rule", ["NoneForNothing", "CrossThreadIgnored"])
 def test_broken_rule_is_found(rule: str, fuzz: Fuzz, tmp_path: Path) -> None:
     """A broken rule is found, and the script shows it by itself."""
-    options = ("--impl", "broken", "--seed", "1", "--programs", "1000", *without(UNMODELLED))
+    options = ("--impl", "broken", *SOON, *without(UNMODELLED))
     ran = fuzz(*options, BROKEN_GREENLET=rule)
     assert ran.code == 1, ran.err
     assert f"<-- broken 0+{rule}" in ran.err
@@ -87,7 +90,7 @@ def test_broken_rule_is_found(rule: str, fuzz: Fuzz, tmp_path: Path) -> None:
 @pytest.mark.parametrize("rule", ["killed_under_former_parent"])
 def test_broken_upstream_is_found(rule: str, fuzz: Fuzz) -> None:
     """So is what is broken around the frames, contexts and events of upstream."""
-    options = ("--impl", "broken", "--seed", "1", "--programs", "1000")
+    options = ("--impl", "broken", *SOON)
     ran = fuzz(*options, *without(("exits-to-unstarted",)), BROKEN_GREENLET=rule)
     assert ran.code == 1, ran.err
     assert f"<-- broken 0+{rule}" in ran.err
@@ -103,33 +106,34 @@ def test_intact_model_is_the_same(fuzz: Fuzz) -> None:
 @pytest.mark.parametrize(("module", "end"), [("crashing", "CRASH"), ("hanging", "TIMEOUT")])
 def test_crash_and_hang_are_found(module: str, end: str, fuzz: Fuzz) -> None:
     """An implementation that dies or hangs is a difference too."""
-    options = ("--impl", module, "--seed", "1", "--programs", "300", "--timeout", "0.5")
+    options = ("--impl", module, *SOON, "--timeout", "0.5")
     ran = fuzz(*options, *without(tuple(set(command.FEATURES) - {"throws"})))
     assert ran.code == 1, ran.err
     assert f"({end})" in ran.err
     assert ".throw(" in ran.out
 
 
-@pytest.mark.parametrize("feature", sorted(command.FEATURES))
-def test_left_out(feature: str) -> None:
-    """What is left out is in no program, and without that it is in some."""
-    sign = SIGNS[feature]
+def made(count: int, without: frozenset[str] = frozenset()) -> list[str]:
+    """Programs without their head."""
+    found = []
 
-    def seen(without: frozenset[str]) -> bool:
-        found = False
+    @seed(1)
+    @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate])
+    @given(programs(without))
+    def keep(program: str) -> None:
+        found.append(program.removeprefix(HEAD))
 
-        @seed(1)
-        @settings(max_examples=150, database=None, deadline=None, phases=[Phase.generate])
-        @given(programs(without))
-        def look(program: str) -> None:
-            nonlocal found
-            found = found or re.search(sign, program.removeprefix(HEAD), re.M) is not None
+    keep()
+    return found
 
-        look()
-        return found
 
-    assert seen(frozenset())
-    assert not seen(frozenset({feature}))
+def test_left_out() -> None:
+    """What is left out is in no program, and without that each feature is in several."""
+    assert set(SIGNS) == set(command.FEATURES)
+    everything = made(150)
+    for feature, sign in SIGNS.items():
+        assert sum(re.search(sign, p, re.M) is not None for p in everything) > 10
+        assert not any(re.search(sign, p, re.M) for p in made(40, frozenset({feature})))
 
 
 def test_known_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,9 +157,22 @@ def test_mistakes_in_what_is_known(text: str, tmp_path: Path) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_shrink(fuzz: Fuzz) -> None:
+    """With time to, what is found becomes a program of few steps."""
+    throws_only = without(tuple(set(command.FEATURES) - {"throws"}))
+    options = ("--impl", "broken", "--seed", "1", "--programs", "300", *throws_only)
+    long = fuzz(*options, "--shrink", "0", BROKEN_GREENLET="DeadRaises")
+    short = fuzz(*options, BROKEN_GREENLET="DeadRaises")
+    assert (long.code, short.code) == (1, 1)
+    assert short.out.count("attempt(") < long.out.count("attempt(")
+    assert "longer" not in short.err
+
+
 def test_seed_repeats(fuzz: Fuzz) -> None:
     """The command that is printed finds the same program again."""
-    first = fuzz("--impl", "crashing", *without(tuple(set(command.FEATURES) - {"throws"})))
+    throws_only = without(tuple(set(command.FEATURES) - {"throws"}))
+    first = fuzz("--impl", "crashing", "--shrink", "0", *throws_only)
+    assert "--shrink gives it longer" in first.err
     again = re.search(r"^again: greenlet-conformance fuzz (.*)$", first.err, re.M)
     assert again is not None, first.err
     second = fuzz(*again[1].split())

@@ -255,7 +255,6 @@ def _run(options: argparse.Namespace, book: spec.Spec, arguments: list[str]) -> 
         found = Path(scratch, "results.jsonl")
         command = [str(SUITE), f"--rootdir={SUITE}", f"--config-file={SUITE / 'pytest.ini'}"]
         command += ["-p", "greenlet_conformance.plugin", "-p", "greenlet_conformance.interrupt"]
-        command += ["-p", "no:benchmark"]  # where it is installed, it makes a folder for itself
         command += [f"--greenlet-impl={options.impl}"]
         command += [f"--clause={pattern}" for pattern in options.clause]
         if options.expectations:
@@ -329,8 +328,10 @@ def _refused(command: list[str]) -> int | None:
 def _call(command: list[str], capture: bool = False) -> subprocess.CompletedProcess[str]:
     """Runs a command. Raises KeyboardInterrupt, after the command's own end, on Ctrl-C."""
     pipe = subprocess.PIPE if capture else None
+    # Plugins that are installed by chance cost time, and some make folders for themselves.
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     with subprocess.Popen(
-        command, stdout=pipe, stderr=pipe, text=True, errors="replace"
+        command, env=environment, stdout=pipe, stderr=pipe, text=True, errors="replace"
     ) as process:
         try:
             out, err = process.communicate()

@@ -60,6 +60,10 @@ class FuzzError(Exception):
     """The search cannot be made; the message is one line."""
 
 
+def _seconds(text: str) -> float:
+    return 0.0 if text == "0" else _positive(float)(text)
+
+
 def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
     def positive(text: str) -> float:
         try:
@@ -114,6 +118,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="limit of one program (default: %(default)g)",
     )
     parser.add_argument(
+        "--shrink",
+        type=_seconds,
+        default=120.0,
+        metavar="SECONDS",
+        help="make what was found smaller for so long (default: %(default)g)",
+    )
+    parser.add_argument(
         "--leave-out",
         action="append",
         default=[],
@@ -153,7 +164,7 @@ def run(options: argparse.Namespace) -> int:
             Player(modules[0], options.timeout) as ours,
             Player(modules[1], options.timeout) as theirs,
         ):
-            search = Search(ours, theirs, without)
+            search = Search(ours, theirs, without, options.shrink)
             found = _search(search, number, options)
     except PlayerError as error:
         raise FuzzError(str(error)) from None
@@ -164,6 +175,7 @@ def run(options: argparse.Namespace) -> int:
     again = f"greenlet-conformance fuzz --impl {options.impl} --against {options.against}"
     again += "".join(f" --leave-out {what}" for what in options.leave_out)
     again += " --everything" if options.everything else ""
+    again += f" --shrink {options.shrink:g}"
     _say(f"again: {again} --seed {number} --programs {search.played}")
     print(found.program, end="")
     return FAILURES
@@ -210,6 +222,8 @@ def _show(found: Found, played: int, names: list[str]) -> None:
             _say("".join(f"        {text}\n" for text in play.message.splitlines()[:12]).rstrip())
     if not found.always:
         _say("it does not differ each time")
+    if not found.smallest:
+        _say("it may not be as small as it can be: --shrink gives it longer")
 
 
 def _say(text: str, passing: bool = False) -> None:

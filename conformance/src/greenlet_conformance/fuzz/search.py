@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import dataclasses
+import math
 import re
 import sys
 import time
@@ -28,23 +29,35 @@ class DifferenceError(Exception):
         self.program, self.ours, self.theirs = program, ours, theirs
 
 
+class EnoughError(BaseException):
+    """The program has been made smaller for long enough; Hypothesis lets it pass."""
+
+
 @dataclasses.dataclass
 class Found:
-    """The smallest program that was found, and whether it differs each time."""
+    """The smallest program that was found, and whether it differs each time.
+
+    It is ``smallest`` if there was time to try all that would make it smaller.
+    """
 
     program: str
     ours: Play
     theirs: Play
     always: bool
+    smallest: bool
 
 
 @dataclasses.dataclass
 class Search:
-    """A search for a difference; ``played`` counts the programs that were made for it."""
+    """A search for a difference; ``played`` counts the programs that were made for it.
+
+    What is found is made smaller for ``shrink`` seconds at most.
+    """
 
     ours: Player
     theirs: Player
     without: frozenset[str]
+    shrink: float
     played: int = 0
 
     def run(
@@ -65,6 +78,7 @@ class Search:
 
     def _round(self, number: int) -> Found | None:
         smallest: DifferenceError | None = None
+        until = math.inf
 
         @seed(number)
         @settings(
@@ -77,23 +91,29 @@ class Search:
         )
         @given(programs(self.without))
         def play(program: str) -> None:
-            nonlocal smallest
+            nonlocal smallest, until
             if smallest is None:
                 self.played += 1
             try:
                 self.compare(program)
             except DifferenceError as error:
+                if smallest is None:
+                    until = time.monotonic() + self.shrink
                 if smallest is None or len(program) < len(smallest.program):
                     smallest = error
                 raise
+            finally:
+                if time.monotonic() >= until:
+                    raise EnoughError
 
         try:
             with contextlib.redirect_stdout(sys.stderr):  # Hypothesis says when it takes long
                 play()
-        except (DifferenceError, Flaky) as error:
+        except (DifferenceError, Flaky, EnoughError) as error:
             if smallest is None:
                 raise
-            return self._found(smallest, isinstance(error, DifferenceError))
+            always = not isinstance(error, Flaky)
+            return self._found(smallest, always, not isinstance(error, EnoughError))
         return None
 
     def compare(self, program: str) -> None:
@@ -104,13 +124,13 @@ class Search:
         if ours != theirs:
             raise DifferenceError(program, ours, theirs)
 
-    def _found(self, smallest: DifferenceError, always: bool) -> Found:
+    def _found(self, error: DifferenceError, always: bool, smallest: bool) -> Found:
         """Leaves out of the program what it does not use, if it differs still."""
-        found = Found(smallest.program, smallest.ours, smallest.theirs, always)
+        found = Found(error.program, error.ours, error.theirs, always, smallest)
         try:
-            self.compare(without_unused(smallest.program))
-        except DifferenceError as error:
-            found = Found(error.program, error.ours, error.theirs, always)
+            self.compare(without_unused(error.program))
+        except DifferenceError as shorter:
+            found = Found(shorter.program, shorter.ours, shorter.theirs, always, smallest)
         return found
 
 

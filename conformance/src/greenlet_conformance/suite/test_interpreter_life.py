@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 import traceback
 import warnings
 from typing import Any, Callable
@@ -364,7 +365,10 @@ print(len(set(map(id, roots))))
 
 
 def in_child(function: Callable[[], Any]) -> int:
-    """Forks, calls the function in the child; answers the exit code, 0 for a true result."""
+    """Forks, calls the function in the child; answers the exit code, 0 for a true result.
+
+    A child that hangs is killed.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
         child = os.fork()
@@ -376,7 +380,12 @@ def in_child(function: Callable[[], Any]) -> int:
             traceback.print_exc()
         finally:
             os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    until = time.monotonic() + STEP_SECONDS
+    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
+        if time.monotonic() > until:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.001)
+    return os.waitstatus_to_exitcode(ended[1])
 
 
 @clause("exit.fork")
