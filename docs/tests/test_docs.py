@@ -51,7 +51,7 @@ def read_commands(page: Path) -> list[Command]:
     found = []
     for block in re.finditer(r"^```console\n(.*?)^```$", text, re.M | re.S):
         assert block[1].startswith("$ "), f"{page.name}: a block that begins without a command"
-        for part in re.finditer(r"^\$ ((?:.*\\\n> )*.*)\n((?:(?!\$ ).*\n)*)", block[1], re.M):
+        for part in re.finditer(r"^\$ ((?:.*\n> )*.*)\n((?:(?!\$ ).*\n)*)", block[1], re.M):
             line = text.count("\n", 0, block.start(1) + part.start()) + 1
             found.append(Command(page.stem, line, part[1].replace("\n> ", "\n"), part[2]))
     return found
@@ -101,7 +101,9 @@ def test_there_are_programs_and_commands() -> None:
     with_programs = {program.chapter for program in PROGRAMS}
     with_commands = {command.page for command in COMMANDS}
     assert with_programs == {"start", "switch", "lanes"}
-    assert with_commands == {"start", "gevent", "environment", "lanes", "switch", "c-api"}
+    assert with_commands == {
+        *("start", "gevent", "timeline", "environment", "lanes", "switch", "c-api")
+    }
 
 
 def test_what_is_not_run() -> None:
