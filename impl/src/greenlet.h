@@ -45,7 +45,8 @@ typedef struct gl_thread gl_thread;
 typedef enum {
     GL_NEW,       /* not started */
     GL_SUSPENDED, /* started, and waiting to be switched to */
-    GL_EVICTED,   /* the same, but its stack is not on its lane */
+    GL_STUCK,     /* dead, and waiting for its stack to be unwound: see `is_ending` */
+    GL_EVICTED,   /* one of these two, but its stack is not on its lane */
     GL_RUNNING,   /* the current greenlet of its thread */
     GL_DEAD,      /* finished, or abandoned because its thread exited */
 } gl_status;
@@ -82,7 +83,7 @@ typedef struct {
 struct gl_core {
     gl_status status;
     bool is_main;              /* the root of a thread's tree, which runs on the thread's stack */
-    bool ending;               /* `run` is over; the greenlet is looking for who continues */
+    bool is_ending;            /* `run` is over; the greenlet is looking for who continues */
     bool was_finalized;        /* by the garbage collector, which does so once */
     bool is_deferred;          /* is it in its thread's list? */
     gl_thread *thread;         /* counted; NULL until started */
@@ -99,6 +100,7 @@ struct gl_core {
     gl_call call;              /* during the run */
     uint32_t serial;           /* for the recorder; 0: none yet */
     bool was_introduced;       /* to the recorder */
+    bool is_killed;            /* the parent waits for its end, in gl_kill() */
 };
 
 /* What is kept per thread: to be exact, per Python thread state. Counted, not a Python object,
@@ -319,7 +321,22 @@ gl_is_abandoned(const gl_core *core)
 static inline bool
 gl_is_suspended(const gl_core *core)
 {
-    return core->status == GL_SUSPENDED || core->status == GL_EVICTED;
+    return core->status == GL_SUSPENDED || core->status == GL_STUCK || core->status == GL_EVICTED;
+}
+
+/* Is it dead to whoever switches to it? Also while it looks for who continues after it, in the
+ * lookup of that one's `run`, which may switch away. Only gl_kill() comes back there then. */
+static inline bool
+gl_is_over(const gl_core *core)
+{
+    return core->status == GL_DEAD || core->is_ending;
+}
+
+/* Does a switch to it continue it? In its own thread, that is. */
+static inline bool
+gl_can_continue(const gl_core *core)
+{
+    return core->status == GL_SUSPENDED || (core->status == GL_EVICTED && !core->is_ending);
 }
 
 /* Is a greenlet's first data stack chunk the tail of its lane? */
@@ -341,7 +358,8 @@ gl_chunk_size(const gl_core *core)
 static inline bool
 gl_is_active(const gl_core *core)
 {
-    return (gl_is_suspended(core) || core->status == GL_RUNNING) && !gl_is_abandoned(core);
+    return (gl_is_suspended(core) || core->status == GL_RUNNING) && !core->is_ending &&
+           !gl_is_abandoned(core);
 }
 
 #endif

@@ -457,7 +457,8 @@ dispose_of(PyGreenlet *self)
         gl_thread_release(core->thread);
         core->thread = NULL;
         core->status = GL_NEW;
-        core->ending = false;
+        core->is_ending = false;
+        core->is_killed = false;
         core->is_main = false;
     }
     if (core == NULL || !save_spare(self)) {

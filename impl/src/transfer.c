@@ -74,14 +74,6 @@ check_thread(gl_thread *thread, PyGreenlet *greenlet)
     return false;
 }
 
-/* Is this the greenlet that is looking for the one that continues after its end? It counts as dead,
- * though it may switch, in the lookup of `run`, and be switched back to. */
-static bool
-is_ending(gl_thread *thread, PyGreenlet *greenlet)
-{
-    return greenlet->pimpl->ending && greenlet == thread->current;
-}
-
 /* The greenlet that runs when somebody switches to `greenlet`: itself, or the nearest ancestor
  * that is not dead. Borrowed; NULL with greenlet.error. Runs Python code only on error. */
 static PyGreenlet *
@@ -91,7 +83,7 @@ resolve(gl_thread *thread, PyGreenlet *greenlet)
         return NULL;
     }
     PyGreenlet *target = greenlet;
-    while (target != NULL && (target->pimpl->status == GL_DEAD || is_ending(thread, target))) {
+    while (target != NULL && gl_is_over(target->pimpl)) {
         target = target->pimpl->parent;
     }
     if (target == NULL) {
@@ -161,7 +153,7 @@ static inline gl_choice
 choose(gl_thread *thread, PyGreenlet *greenlet, PyGreenlet **target, PyObject **run)
 {
     const gl_core *core = greenlet->pimpl;
-    if (gl_is_suspended(core) && core->thread == thread) {
+    if (gl_can_continue(core) && core->thread == thread) {
         *target = (PyGreenlet *)gl_new_ref((PyObject *)greenlet);
         return GL_RESUME;
     }
@@ -212,7 +204,7 @@ depart(gl_thread *thread, PyThreadState *tstate, gl_suspension *here, const gl_a
     store_context(core, tstate);
     here->operands = operands;
     core->suspension = here;
-    core->status = GL_SUSPENDED;
+    core->status = core->is_ending ? GL_STUCK : GL_SUSPENDED;
 }
 
 static inline PyObject *
@@ -491,6 +483,34 @@ drop_quietly(gl_thread *thread, PyGreenlet *greenlet)
     Py_DECREF(greenlet);
 }
 
+/* choose() for who has killed the current greenlet: gets back even if it is dead by now, and looks
+ * for its own heir. */
+static gl_choice
+choose_killer(gl_thread *thread, PyGreenlet *killer, PyGreenlet **target, PyObject **run)
+{
+    if (killer->pimpl->is_ending && gl_is_suspended(killer->pimpl) &&
+        killer->pimpl->thread == thread) {
+        *target = (PyGreenlet *)gl_new_ref((PyObject *)killer);
+        return GL_RESUME;
+    }
+    return choose(thread, killer, target, run);
+}
+
+/* What a greenlet that was killed while it looked for its heir leaves to its killer. Takes what was
+ * chosen. New reference; NULL with an exception. */
+static PyObject *
+unwound(gl_choice choice, PyGreenlet *target, PyObject *run)
+{
+    if (choice == GL_NOTHING) {
+        return PyErr_ExceptionMatches(gl_module.greenlet_exit) ? gl_error_take_value() : NULL;
+    }
+    if (choice == GL_START) {
+        Py_DECREF(run);
+    }
+    Py_DECREF(target);
+    return Py_NewRef(Py_None);
+}
+
 /* The end of the current greenlet: sends `result` (taken), or the pending exception if it is NULL,
  * to the parent. Returns the stack pointer of the greenlet that continues. If an ancestor cannot be
  * switched to, the error goes on to the next one. */
@@ -511,14 +531,23 @@ finish(gl_thread *thread, PyObject *result)
         hand_over(thread, parent, result);
         return parent->pimpl->sp;
     }
-    core->status = GL_DEAD;
-    core->ending = true;
+    core->is_ending = true;
+    bool is_killed = core->is_killed;
     PyGreenlet *heir = (PyGreenlet *)Py_NewRef(parent != NULL ? parent : thread->main);
     for (;;) {
         PyGreenlet *target;
         PyObject *run;
-        gl_choice choice = choose(thread, heir, &target, &run);
-        core->status = GL_DEAD; /* looking up `run` may have switched away and back */
+        core->is_killed = false;
+        gl_choice choice = is_killed ? choose_killer(thread, heir, &target, &run)
+                                     : choose(thread, heir, &target, &run);
+        is_killed = core->is_killed;
+        if (GL_UNLIKELY(is_killed)) {
+            /* Looking up `run` had switched away, and was unwound. */
+            Py_XSETREF(result, unwound(choice, target, run));
+            Py_SETREF(heir, (PyGreenlet *)Py_NewRef(core->parent));
+            continue;
+        }
+        core->status = GL_DEAD; /* does not need its stack any more */
         if (choice == GL_RESUME) {
             gl_entrance entrance = target->pimpl->status == GL_EVICTED
                                        ? gl_bring_in(thread, target->pimpl)
@@ -533,6 +562,7 @@ finish(gl_thread *thread, PyObject *result)
                 /* Its stack belongs where we still stand. */
                 gl_context_start_for_good(gl_scratch_top(thread), move_in_on_scratch, thread);
             }
+            core->status = GL_RUNNING;
             gl_error refusal;
             gl_error_fetch(&refusal);
             Py_DECREF(target);
@@ -553,6 +583,7 @@ finish(gl_thread *thread, PyObject *result)
                 lane->occupant = target->pimpl;
                 gl_context_start_for_good(gl_lane_top(lane), run_greenlet, thread);
             }
+            core->status = GL_RUNNING;
             Py_DECREF(target);
         }
         Py_CLEAR(result);
@@ -658,7 +689,7 @@ gl_switch(PyGreenlet *greenlet, const gl_arguments *arguments)
     /* The common case, in as few steps as possible: no argument or one, sent to a suspended
      * greenlet of this thread. */
     gl_core *core = greenlet->pimpl;
-    if (GL_LIKELY(gl_is_suspended(core) && arguments->nargs <= 1 && arguments->kwnames == NULL)) {
+    if (GL_LIKELY(gl_can_continue(core) && arguments->nargs <= 1 && arguments->kwnames == NULL)) {
         gl_thread *thread = core->thread;
         PyThreadState *tstate = gl_tstate_get();
         if (GL_LIKELY(gl_is_thread_of(thread, tstate) && thread->deferred == NULL)) {
@@ -712,7 +743,7 @@ gl_throw(PyGreenlet *greenlet, PyObject *type, PyObject *value, PyObject *traceb
     if (!raise_thrown(type, value, traceback)) {
         return NULL;
     }
-    if (greenlet->pimpl->status != GL_DEAD || !PyErr_ExceptionMatches(gl_module.greenlet_exit)) {
+    if (!gl_is_over(greenlet->pimpl) || !PyErr_ExceptionMatches(gl_module.greenlet_exit)) {
         return deliver(greenlet, NULL, operands);
     }
     /* GreenletExit thrown into a dead greenlet is what that greenlet returns to its parent. */
@@ -749,6 +780,7 @@ gl_kill(PyGreenlet *greenlet)
     }
     PyGreenlet *parent = core->parent;
     core->parent = (PyGreenlet *)Py_NewRef((PyObject *)thread->current);
+    core->is_killed = true;
     gl_error_raise(exit);
     Py_INCREF(greenlet);
     PyObject *result = entrance == GL_ENTRANCE_FREE
@@ -760,6 +792,7 @@ gl_kill(PyGreenlet *greenlet)
      * stack, would keep it alive. */
     PyGreenlet *unused = core->parent;
     core->parent = parent;
+    core->is_killed = false;
     for (const PyGreenlet *p = parent; p != NULL; p = p->pimpl->parent) {
         if (p == greenlet) {
             core->parent = unused;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import io
 import os
 import signal
 import sys
@@ -14,7 +15,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from greenlane import GreenletExit, error, getcurrent, greenlet, settrace
+import pytest
+from greenlane import GreenletExit, error, getcurrent, greenlet, lanes, settrace
 from support import isolated, parent, run_script, suspended
 
 
@@ -360,27 +362,134 @@ def test_run_lookup_that_throws_into_the_greenlet() -> None:
     assert child.dead
 
 
+class Heir(greenlet):
+    """Its `run` is looked up by the greenlet that ends, which calls ``looking`` there."""
+
+    looking: Callable[[], object]
+
+    @property
+    def run(self) -> Callable[..., object]:
+        self.looking()
+        return lambda value: ("heir", value)
+
+
+LIMITS = pytest.mark.parametrize("limit", [0, 1, 64])
+
+
+@LIMITS
 @isolated
-def test_run_lookup_of_a_parent_at_death() -> None:
-    """The end of a greenlet starts its parent, whose lookup of `run` switches in between."""
+def test_ended_greenlet_that_waits_in_a_lookup(limit: int) -> None:
+    """It is dead, nobody gets back to it, and its stack is unwound once it is garbage."""
+    lanes.set_limit(limit)
+    log: list[object] = []
     main = getcurrent()
+
+    def look() -> None:
+        if getcurrent() is not main:
+            try:
+                log.append(greenlet(lambda: main.switch("looked"), main).switch())
+            finally:
+                log.append("unwound")
+
+    heir = Heir(parent=main)
+    heir.looking = look
+    ended = greenlet(lambda: "lost", heir)
+    others = [suspended() for _ in range(20)]
+    assert ended.switch() == "looked"
+    assert all(other.switch() == () for other in others)
+    assert (ended.dead, bool(ended)) == (True, False)
+    assert ended.gr_frame is not None
+    assert ended.gr_frame.f_code.co_name == "look"
+    assert repr(ended).endswith("dead>")
+    assert ended.switch("sent") == ("heir", "sent")
+    assert heir.dead
+    assert isinstance(ended.throw(), GreenletExit)
+    assert log == []
+    del ended
+    gc.collect()
+    assert log == ["unwound"]
+
+
+@LIMITS
+@isolated
+def test_kill_in_a_lookup_at_death(limit: int) -> None:
+    """The kill comes back to the greenlet that looks, dead as it is, and it goes on."""
+    lanes.set_limit(limit)
     log: list[object] = []
 
-    class Parent(greenlet):
-        def __getattribute__(self, name: str) -> Any:
-            if name == "run":
-                log.append(main.switch("from the lookup"))
-                return lambda value: ("parent", value)
-            return greenlet.__getattribute__(self, name)
+    def wait() -> None:
+        try:
+            parent().switch()
+        finally:
+            log.append((ended.dead, ended.switch("past it") if ended is not getcurrent() else None))
 
-    child = greenlet(lambda: "result", Parent())
-    assert child.switch() == "from the lookup"
-    assert child.switch("back") == ("parent", "result")
-    assert log == ["back"]
-    assert child.dead
+    def look() -> None:
+        if getcurrent() is ended:
+            victims.clear()
+            log.append("looked")
+
+    main = getcurrent()
+    victims = [suspended(run=wait)]
+    heir = Heir(parent=main)
+    heir.looking = look
+    ended = greenlet(lambda: "sent", heir)
+    assert ended.switch() == ("heir", "past it")
+    assert (heir.dead, ended.dead) == (True, True)
+    assert log == []
+
+    victims = [suspended()]
+    heir = Heir(parent=main)
+    heir.looking = look
+    ended = greenlet(lambda: "sent", heir)
+    assert ended.switch() == ("heir", "sent")
+    assert log == ["looked"]
 
 
-# ---- State of the interpreter --------------------------------------------------------------------
+@LIMITS
+@pytest.mark.parametrize("how", ["passes", "goes on", "fails", "switches again"])
+@isolated
+def test_unwinding_an_ended_greenlet(limit: int, how: str) -> None:
+    """Whatever the lookup does when it is unwound, the one who let go of the greenlet continues."""
+    lanes.set_limit(limit)
+    log: list[object] = []
+    main = getcurrent()
+    reported: list[object] = []
+    sys.unraisablehook = lambda report: reported.append(report.exc_type)
+
+    def start_and_drop() -> str:
+        starter = getcurrent()
+
+        def look() -> None:
+            try:
+                starter.switch("looked")
+            except GreenletExit:
+                log.append("exit")
+                if how == "passes":
+                    raise
+                if how == "fails":
+                    raise KeyError from None
+                if how == "switches again":
+                    starter.switch("refused")
+
+        heir = Heir(parent=main)
+        heir.looking = look
+        ended = greenlet(lambda: "lost", heir)
+        answer: str = ended.switch()
+        assert answer == "looked"
+        del ended
+        gc.collect()
+        return "dropped"
+
+    stderr, sys.stderr = sys.stderr, io.StringIO()
+    try:
+        assert start_and_drop() == "dropped"
+        assert greenlet(start_and_drop, main).switch() == "dropped"
+    finally:
+        said, sys.stderr = sys.stderr.getvalue(), stderr
+    assert log == ["exit"] * 2
+    assert reported == ([KeyError] * 2 if how == "fails" else [])
+    assert ("did not kill" in said) == (how == "switches again")
+    assert all(suspended().switch() == () for _ in range(20))
 
 
 @isolated

@@ -395,6 +395,36 @@ def test_stays(impl: Any) -> None:
     assert log == [("ran", (1,))]
 
 
+@clause("dead.stays")
+def test_stays_while_run_is_looked_up(impl: Any) -> None:
+    """So does one that ended and switches away in the lookup of run of the next."""
+    root = impl.getcurrent()
+    log: list[Any] = []
+
+    class Heir(impl.greenlet):  # type: ignore[misc]
+        @property
+        def run(self) -> Any:
+            if impl.getcurrent() is ended:
+                log.append(root.switch("from the lookup"))
+            return lambda *args: ("heir", args)
+
+    for send in (lambda: ended.switch("sent"), lambda: ended.throw()):
+        ended = impl.greenlet(lambda: "result", Heir())
+        assert ended.switch() == "from the lookup"
+        assert states(ended, ended.parent) == ["dead", "unstarted"]
+        answer = send()
+        assert states(ended, ended.parent) == ["dead", "dead"]
+        assert answer[0] == "heir"
+        assert ended.switch("again") == "again"
+    assert log == []
+
+    ended = impl.greenlet(lambda: "result", Heir())
+    assert ended.switch() == "from the lookup"
+    assert type(raised_by(ended.throw, KeyError)) is KeyError
+    assert states(ended, ended.parent) == ["dead", "dead"]
+    assert log == []
+
+
 @clause("dead.keeps-parent")
 def test_keeps_parent(impl: Any) -> None:
     """The dead keep their parent, whatever they died of."""
