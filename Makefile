@@ -21,8 +21,9 @@ report: $(STAMP)
 	$(TOX) run -m report
 	@echo "Open reports/index.html, or read reports/report.md."
 
+# One environment for each processor, and one process of pytest in each environment.
 test: $(STAMP)
-	$(TOX) run -m test
+	PYTEST_XDIST_AUTO_NUM_WORKERS=1 $(TOX) run-parallel --parallel auto -m test
 
 $(STAMP): Makefile
 	@$(or $(PYTHON),false) -c '$(SUPPORTED)' 2>/dev/null || { echo "make: '$(PYTHON)' is not a" \

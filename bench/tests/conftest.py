@@ -15,3 +15,9 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let processes that a test starts import the broken implementations in `fakes/`."""
     paths = [str(FAKES), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test starts is no worker of xdist, in which pytest-benchmark would not measure."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)

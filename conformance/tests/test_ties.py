@@ -71,9 +71,8 @@ def test_what_asserts(body: str, found: bool) -> None:
 def copy(tmp_path: Path) -> Path:
     """A copy of the package and its specification, to be spoilt."""
     package = tmp_path / "copy" / "greenlet_conformance"
-    shutil.copytree(
-        greenlet_conformance.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__")
-    )
+    # With what has been compiled, but for what is being written just now.
+    shutil.copytree(greenlet_conformance.PACKAGE, package, ignore=shutil.ignore_patterns("*.pyc.*"))
     shutil.copytree(greenlet_conformance.spec_folder(), package / "spec", dirs_exist_ok=True)
     return package
 
@@ -81,7 +80,10 @@ def copy(tmp_path: Path) -> Path:
 def collect(plain_pytest: Callable[..., Ran], copy: Path, *arguments: str) -> Ran:
     """Collects the suite of the copy."""
     path = {"PYTHONPATH": str(copy.parent)}
-    return plain_pytest(str(copy / "suite"), "--collect-only", "-q", *arguments, **path)
+    # The copy's own plugin, and no others that are installed.
+    path |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    plugin = ("-p", "greenlet_conformance.plugin")
+    return plain_pytest(*plugin, str(copy / "suite"), "--collect-only", "-q", *arguments, **path)
 
 
 def test_intact_copy(plain_pytest: Callable[..., Ran], copy: Path) -> None:

@@ -63,7 +63,8 @@ def isolated(test: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         done = run_script(
-            f"import {module}\n{module}.{test.__name__}.__wrapped__(*{args!r}, **{kwargs!r})\n"
+            f"import light_pytest, {module}\n"
+            f"{module}.{test.__name__}.__wrapped__(*{args!r}, **{kwargs!r})\n"
         )
         assert done.stderr == "", done.stderr
 
