@@ -1,4 +1,4 @@
-"""Stands in for pytest in the processes of isolated tests, where to import it takes most of the time.
+"""Stands in for pytest in the processes of isolated tests: to import it takes most of their time.
 
 There nothing is collected: decorators leave a function as it is. What else is asked for comes from
 pytest itself.
