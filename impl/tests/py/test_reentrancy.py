@@ -368,7 +368,7 @@ class Heir(greenlet):
     looking: Callable[[], object]
 
     @property
-    def run(self) -> Callable[..., object]:
+    def run(self) -> Callable[..., object]:  # type: ignore[override]
         self.looking()
         return lambda value: ("heir", value)
 
