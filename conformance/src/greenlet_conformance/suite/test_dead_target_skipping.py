@@ -408,11 +408,11 @@ def test_stays_while_run_is_looked_up(impl: Any) -> None:
                 log.append(root.switch("from the lookup"))
             return lambda *args: ("heir", args)
 
-    for send in (lambda: ended.switch("sent"), lambda: ended.throw()):
+    for arguments in (("switch", "sent"), ("throw",)):
         ended = impl.greenlet(lambda: "result", Heir())
         assert ended.switch() == "from the lookup"
         assert states(ended, ended.parent) == ["dead", "unstarted"]
-        answer = send()
+        answer = getattr(ended, arguments[0])(*arguments[1:])
         assert states(ended, ended.parent) == ["dead", "dead"]
         assert answer[0] == "heir"
         assert ended.switch("again") == "again"
