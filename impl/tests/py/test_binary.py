@@ -71,6 +71,11 @@ def test_full_relro(dynamic_section: str, program_headers: str) -> None:
     assert re.search(r"BIND_NOW|\(FLAGS_1\).*\bNOW\b", dynamic_section)
 
 
+def test_stays_loaded(dynamic_section: str) -> None:
+    """dlclose() does not take away the code that suspended greenlets return to."""
+    assert re.search(r"\(FLAGS_1\).*\bNODELETE\b", dynamic_section)
+
+
 def test_no_search_path_of_its_own(dynamic_section: str) -> None:
     assert not re.search(r"\((RPATH|RUNPATH)\)", dynamic_section)
 

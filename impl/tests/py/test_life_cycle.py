@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import shlex
@@ -466,6 +467,22 @@ def test_no_way_out_is_swallowed(statement: str, code: int) -> None:
         returncode=code,
     )
     assert done.stdout == ""
+
+
+@isolated
+def test_closed_by_others() -> None:
+    """Whoever closes the library once too often takes no code away that greenlets return to."""
+    child = suspended()
+    path = greenlane._greenlet.__file__
+    assert path is not None
+    handle = ctypes.CDLL(path)._handle
+    close = ctypes.CDLL(None).dlclose
+    close.argtypes = [ctypes.c_void_p]
+    for _ in range(10):
+        close(handle)
+    assert path in Path("/proc/self/maps").read_text(encoding="utf-8")
+    assert child.switch() == ()
+    assert greenlet(lambda: "new").switch() == "new"
 
 
 # ---- Subinterpreters -----------------------------------------------------------------------------
