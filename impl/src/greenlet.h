@@ -218,15 +218,16 @@ void gl_record_birth(PyGreenlet *greenlet, PyGreenlet *parent);
 void gl_record_adoption(PyGreenlet *greenlet);
 /* It ended without running: it had not started, or can't be run any more. */
 void gl_record_end(const gl_core *core);
-/* gl_trace() calls it in the target, with no exception pending. Tells whether there is a tracer of
- * the program's to call. May run Python code. */
-bool gl_record_transfer(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, bool is_throw);
+/* gl_trace() calls it in the target, with no exception pending. 1 if there is a tracer of the
+ * program's to call, 0 if not, -1 with an exception. May run Python code. */
+int gl_record_transfer(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, bool is_throw);
 /* The number by which a greenlet is known to the recorder; 0 if it is not. */
 uint32_t gl_record_serial(PyGreenlet *greenlet);
 /* Begins, or begins anew, to keep the last `capacity` records. `callback` is called as
- * callback(serial, greenlet, run, argument, parent's serial) for each greenlet once. -1 with
+ * callback(serial, greenlet, run, argument, parent's serial) for each greenlet once. `lives` is a
+ * dictionary by serial, or NULL: what is dead and in no record any more is deleted from it. -1 with
  * MemoryError. */
-int gl_record_start(size_t capacity, PyObject *callback);
+int gl_record_start(size_t capacity, PyObject *callback, PyObject *lives);
 /* (records, places, how many records were dropped); or NULL with an exception. */
 PyObject *gl_record_stop(void);
 

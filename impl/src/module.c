@@ -158,11 +158,13 @@ module_set_lane_limit(PyObject *module, PyObject *number)
 
 PyDoc_STRVAR(
     start_recording_doc,
-    "_start_recording(capacity, introduce, /)\n--\n\n"
+    "_start_recording(capacity, introduce, lives={}, /)\n--\n\n"
     "Keep the last records of all threads, anew if that is being done already.\n\n"
     "introduce(serial, greenlet, run, first argument, serial of the parent) is called for\n"
-    "each greenlet once, after the first transfer from or to it. Threads that exist by\n"
-    "now, other than the calling one, are left out.");
+    "each greenlet once, after the first transfer from or to it. What it raises is raised\n"
+    "in the program: a signal handler may have run. Serials of greenlets that are dead and\n"
+    "in no record any more are deleted from lives. Threads that exist by now, other than\n"
+    "the calling one, are left out.");
 
 static PyObject *
 module_start_recording(PyObject *module, PyObject *args)
@@ -170,14 +172,16 @@ module_start_recording(PyObject *module, PyObject *args)
     (void)module;
     Py_ssize_t capacity;
     PyObject *introduce;
-    if (!PyArg_ParseTuple(args, "nO:_start_recording", &capacity, &introduce)) {
+    PyObject *lives = NULL;
+    if (!PyArg_ParseTuple(args, "nO|O!:_start_recording", &capacity, &introduce, &PyDict_Type,
+                          &lives)) {
         return NULL;
     }
     if (capacity <= 0) {
         PyErr_SetString(PyExc_ValueError, "capacity must be positive");
         return NULL;
     }
-    if (gl_record_start((size_t)capacity, introduce) < 0) {
+    if (gl_record_start((size_t)capacity, introduce, lives) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

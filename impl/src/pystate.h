@@ -31,6 +31,7 @@
  *   gl_pybase_clear()    drops them
  *   gl_enter_tracing(), gl_leave_tracing()
  *                        hide what runs between them from sys.settrace() and sys.setprofile()
+ *   gl_lend_depth()      lets calls nest deeper, by so many, or takes that back
  *   gl_pystate_check()   at import: is this interpreter laid out like the one we were compiled
  *                        for? Raises ImportError if not
  *   gl_trash_nesting()   depth of nested deallocations, where the version counts it
@@ -1402,6 +1403,21 @@ gl_error_take_value(void)
 }
 
 #endif
+
+static inline void
+gl_lend_depth(PyThreadState *tstate, int depth)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    tstate->py_recursion_remaining += depth;
+#if PY_VERSION_HEX < 0x030E0000 /* later versions look at the stack pointer */
+    tstate->c_recursion_remaining += depth;
+#endif
+#elif PY_VERSION_HEX >= 0x030B0000
+    tstate->recursion_remaining += depth;
+#else
+    tstate->recursion_depth -= depth;
+#endif
+}
 
 /* Functions that became public. */
 #if PY_VERSION_HEX < 0x030B0000

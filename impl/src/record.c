@@ -13,7 +13,9 @@
  * Greenlets are told apart by a serial number, which lies in the greenlet: nothing is kept alive,
  * and nothing is mistaken for what lay at its address before. Their names are for Python code to
  * find out: it is called once for each greenlet, after the first transfer from it or to it, when
- * `run` is still known.
+ * `run` is still known. It runs nothing of the program's, but a signal handler may come in between
+ * and raise, or another thread: that is handed on to the program, and the name asked for again
+ * later. What is known of a greenlet is forgotten with the record of its death.
  *
  * Where a greenlet is suspended is a code object and the offset of an instruction in it, kept once
  * for each different one. Programs have few: they are where the program calls switch(). One that
@@ -59,6 +61,7 @@ typedef struct {
     int64_t last_time;
     uint32_t last_serial;
     PyObject *introduce; /* owned; called for each greenlet once */
+    PyObject *lives;     /* owned; a dictionary by serial, or NULL */
     /* A hash table of indices into places, 0 where there is none; places[0] is not used. */
     uint32_t *buckets;
     size_t bucket_count; /* a power of two, more than twice place_count */
@@ -78,11 +81,39 @@ read_clock(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* Has Python forget what it knows of a greenlet whose death makes room for a new record: nothing
+ * but what is known of its children refers to it any more. */
+static void
+forget(const gl_record *dropped)
+{
+    uint32_t serial = dropped->origin;
+    if (dropped->event == GL_END) {
+        serial = dropped->target;
+    }
+    else if (dropped->event != GL_DEADLY_SWITCH && dropped->event != GL_DEADLY_THROW) {
+        return;
+    }
+    if (recorder.lives == NULL) {
+        return;
+    }
+    gl_error pending;
+    gl_error_fetch(&pending);
+    PyObject *key = PyLong_FromUnsignedLong(serial);
+    if (key == NULL || PyDict_DelItem(recorder.lives, key) < 0) {
+        PyErr_Clear(); /* it had not been introduced */
+    }
+    Py_XDECREF(key);
+    gl_error_restore(&pending);
+}
+
 static void
 append(int64_t time, gl_event event, uint32_t origin, uint32_t target, uint32_t place)
 {
     size_t index = recorder.next % recorder.capacity;
-    recorder.dropped += recorder.next >= recorder.capacity;
+    if (recorder.next >= recorder.capacity) {
+        recorder.dropped++;
+        forget(&recorder.ring[index]);
+    }
     recorder.next++;
     recorder.last_time = time > recorder.last_time ? time : recorder.last_time + 1;
     recorder.ring[index] = (gl_record){.time = recorder.last_time,
@@ -220,13 +251,18 @@ gl_record_end(const gl_core *core)
     }
 }
 
-/* Has Python code find out the name of a greenlet, once. It must not raise. */
-static void
+/* So many frames of Python are enough for that, and are not to be missed by a program that has
+ * used up its own. */
+#define GL_INTRODUCTION_DEPTH 100
+
+/* Has Python code find out the name of a greenlet, once. False, with an exception, if something of
+ * the program's has raised one meanwhile. */
+static bool
 introduce(PyGreenlet *greenlet)
 {
     gl_core *core = greenlet->pimpl;
     if (core->was_introduced || recorder.introduce == NULL) {
-        return;
+        return true;
     }
     core->was_introduced = true;
     const gl_call *call = &core->call;
@@ -234,18 +270,21 @@ introduce(PyGreenlet *greenlet)
     PyObject *callback = Py_NewRef(recorder.introduce);
     PyThreadState *tstate = gl_tstate_get();
     gl_enter_tracing(tstate);
+    gl_lend_depth(tstate, GL_INTRODUCTION_DEPTH);
     PyObject *result = PyObject_CallFunction(callback, "IOOOI", core->serial, greenlet,
                                              core->run != NULL ? core->run : Py_None, argument,
                                              serial_of(core->parent));
+    gl_lend_depth(tstate, -GL_INTRODUCTION_DEPTH);
     gl_leave_tracing(tstate);
     if (result == NULL) {
-        PyErr_WriteUnraisable(callback);
+        core->was_introduced = false;
     }
-    Py_XDECREF(result);
     Py_DECREF(callback);
+    Py_XDECREF(result);
+    return result != NULL;
 }
 
-bool
+int
 gl_record_transfer(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, bool is_throw)
 {
     if (recorder.is_on) {
@@ -256,8 +295,9 @@ gl_record_transfer(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, bo
         }
         const uint32_t from = serial_of(origin);
         append(time, event, from, serial_of(target), place_of(origin->pimpl));
-        introduce(origin);
-        introduce(target);
+        if (!introduce(origin) || !introduce(target)) {
+            return -1;
+        }
     }
     else if (recorder.was_on && thread->tracer == Py_None) {
         Py_CLEAR(thread->tracer);
@@ -268,7 +308,7 @@ gl_record_transfer(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, bo
 /* ---- From Python: greenlane/recording.py ----------------------------------------------------- */
 
 int
-gl_record_start(size_t capacity, PyObject *callback)
+gl_record_start(size_t capacity, PyObject *callback, PyObject *lives)
 {
     gl_record *ring = NULL;
     if (capacity > 0 && capacity <= PY_SSIZE_T_MAX / sizeof *ring) {
@@ -293,7 +333,12 @@ gl_record_start(size_t capacity, PyObject *callback)
     if (thread->main->pimpl->serial == 0) {
         gl_record_birth(thread->main, NULL);
     }
-    Py_XSETREF(recorder.introduce, Py_NewRef(callback));
+    PyObject *old_callback = recorder.introduce;
+    PyObject *old_lives = recorder.lives;
+    recorder.introduce = Py_NewRef(callback);
+    recorder.lives = Py_XNewRef(lives);
+    Py_XDECREF(old_callback);
+    Py_XDECREF(old_lives);
     return 0;
 }
 
@@ -360,6 +405,7 @@ gl_record_stop(void)
     recorder.places = NULL;
     recorder.place_count = recorder.bucket_count = 0;
     Py_CLEAR(recorder.introduce);
+    Py_CLEAR(recorder.lives);
     for (size_t i = 1; i < owned_count; i++) {
         Py_DECREF(owned[i].code);
     }

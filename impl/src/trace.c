@@ -1,6 +1,7 @@
 /* The tracer: a callable per thread that is told of every arrival of control.
  *
- * The recorder, if there is one, is told first. The tracer runs in the greenlet that control
+ * The recorder, if there is one, is told first; what a signal handler raises meanwhile is handed on
+ * as if the tracer had raised it, which stays. The tracer runs in the greenlet that control
  * arrived in, as callback(event, (origin, target)), with event "switch" or "throw". If it raises,
  * it is removed, and its exception takes the place of what was to be delivered. */
 #include "greenlet.h"
@@ -28,19 +29,25 @@ gl_trace(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, PyObject *va
     if (value == NULL) {
         gl_error_fetch(&pending);
     }
-    if (!gl_record_transfer(thread, origin, target, value == NULL)) {
+    const int told = gl_record_transfer(thread, origin, target, value == NULL);
+    if (told == 0) {
         if (value == NULL) {
             gl_error_restore(&pending);
         }
         return value;
     }
-    PyObject *tracer = Py_NewRef(thread->tracer);
-    PyObject *event = value != NULL ? gl_module.str_switch : gl_module.str_throw;
-    PyObject *result = call_tracer(tracer, event, origin, target);
-    Py_DECREF(tracer);
+    PyObject *result = NULL;
+    if (told > 0) {
+        PyObject *tracer = Py_NewRef(thread->tracer);
+        PyObject *event = value != NULL ? gl_module.str_switch : gl_module.str_throw;
+        result = call_tracer(tracer, event, origin, target);
+        Py_DECREF(tracer);
+        if (result == NULL) {
+            Py_CLEAR(thread->tracer);
+            gl_record_watch(thread);
+        }
+    }
     if (result == NULL) {
-        Py_CLEAR(thread->tracer);
-        gl_record_watch(thread);
         if (value == NULL) {
             gl_error_drop(&pending);
         }

@@ -9,11 +9,16 @@ that it does not handle, all is written. ``timeline.py`` knows the formats.
 A child made by ``os.fork`` goes on by itself: it forgets its parent's events and writes files of
 its own, if greenlets were switched in it. What ends without Python's knowledge (``os._exit``,
 SIGKILL, a crash) leaves nothing.
+
+No code of the program's is run to find out a name: `attribute()` looks into dictionaries and asks
+descriptors that are written in C, and values are taken for text only if they are str. What can
+come in between is a signal handler, whose exceptions belong to the program and are not caught.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import gc
 import json
@@ -25,7 +30,7 @@ import sys
 import threading
 import time
 from _thread import get_native_id  # gevent replaces that of threading
-from types import CodeType, FrameType
+from types import CodeType, FrameType, GetSetDescriptorType, MemberDescriptorType, MethodType
 
 from greenlane import _greenlet, timeline
 from greenlane._greenlet import greenlet
@@ -33,7 +38,7 @@ from greenlane._greenlet import greenlet
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, TextIO
 
 __all__ = ["VARIABLE", "Options", "begin"]
 
@@ -54,6 +59,11 @@ _is_dead = greenlet.__dict__["dead"].__get__
 _is_active = greenlet.__bool__
 _frame_of = greenlet.__dict__["gr_frame"].__get__
 _parent_of = greenlet.__dict__["parent"].__get__
+_dict_of = greenlet.__dict__["__dict__"].__get__
+
+# So may a metaclass.
+_bases_of = type.__dict__["__mro__"].__get__
+_names_of = type.__dict__["__dict__"].__get__
 
 
 class Options:
@@ -87,10 +97,27 @@ class Options:
 
 def begin() -> None:
     """Record this process if VARIABLE says so, which is removed: children are not recorded."""
-    value = json.loads(os.environ["GREENLANE_TRACE"])
-    if value.pop("pid") == os.getpid():  # it is not for the child of a program that is
-        del os.environ["GREENLANE_TRACE"]
-        Recorder(Options(**value)).start()
+    value = os.environ["GREENLANE_TRACE"]
+    try:
+        options = json.loads(value)
+        if options.pop("pid") != os.getpid():
+            return  # it is for the program of which this is a child
+        recorder = Recorder(Options(**options))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        say(sys.stderr, f"{VARIABLE} is not understood: {value!r}; nothing is recorded")
+        return
+    del os.environ["GREENLANE_TRACE"]
+    try:
+        recorder.start()
+    except MemoryError:
+        say(sys.stderr, f"no memory for {recorder.options.limit} events; nothing is recorded")
+
+
+def say(stream: TextIO | None, what: str) -> None:
+    """Write a line for whoever has started the program; it may have closed the stream."""
+    if stream is not None:
+        with contextlib.suppress(OSError, ValueError):
+            print(f"greenlane trace: {what}", file=stream, flush=True)
 
 
 class Recorder:
@@ -103,11 +130,15 @@ class Recorder:
         self.is_child = False
         self.is_over = False
         self.start_time = 0
+        # The program may change all of these.
+        self.command = shlex.join(sys.orig_argv[1:])
+        self.stderr = sys.stderr
+        self.stderr_identity = identity(sys.stderr)
 
     def start(self) -> None:
         """Record from now on, until the program ends."""
         self.start_time = time.monotonic_ns()
-        _greenlet._start_recording(self.options.limit, self.introduce)
+        _greenlet._start_recording(self.options.limit, self.introduce, self.lives)
         main = greenlet.getcurrent()
         while main.parent is not None:
             main = main.parent
@@ -125,7 +156,19 @@ class Recorder:
             self.options = self.options.for_child(os.getpid())
             self.is_child = True
             self.start_time = time.monotonic_ns()
-            _greenlet._start_recording(self.options.limit, self.introduce)
+            survivors = {_greenlet._serial(each): each for each in greenlets()}
+            self.lives = {
+                serial: life for serial, life in self.lives.items() if serial in survivors
+            }
+            self.refresh_parents(survivors)
+            _greenlet._start_recording(self.options.limit, self.introduce, self.lives)
+            util = sys.modules.get("multiprocessing.util")
+            if util is not None:  # its children end by os._exit(), when this has been called
+                util.register_after_fork(self, Recorder.finish_with_multiprocessing)
+
+    def finish_with_multiprocessing(self) -> None:
+        """Write at the end of a process that multiprocessing has forked, behind all else there."""
+        sys.modules["multiprocessing.util"].Finalize(None, self.finish, exitpriority=-1_000_000)
 
     def die(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal as if it were not handled, but write first."""
@@ -151,15 +194,19 @@ class Recorder:
         if self.is_over:
             return
         self.is_over = True
+        with undisturbed():
+            self.write()
+
+    def write(self) -> None:
+        """Do so; nothing interrupts it."""
         end = time.monotonic_ns()
-        survivors = [each for each in gc.get_objects() if issubclass(type(each), greenlet)]
-        for each in survivors:
-            _greenlet._serial(each)  # those that nothing has happened to get one now
+        # Those that nothing has happened to get a number now.
+        survivors = {_greenlet._serial(each): each for each in greenlets()}
         records, places, dropped = _greenlet._stop_recording()
         if self.is_child and not records:
             return
         trace = timeline.Trace(
-            command=shlex.join(sys.orig_argv[1:]),
+            command=self.command,
             pid=os.getpid(),
             python=sys.version.split()[0],
             start=self.start_time,
@@ -177,16 +224,25 @@ class Recorder:
             said = trace.summary(self.options.files())
         except OSError as error:
             said = f"cannot write {error.filename or 'the trace'}: {error.strerror}"
-        if sys.stderr is not None:
-            print(f"greenlane trace: {said}", file=sys.stderr, flush=True)
+        if identity(self.stderr) == self.stderr_identity:
+            say(self.stderr, said)
 
-    def look_at(self, survivors: list[greenlet]) -> None:
+    def refresh_parents(self, survivors: dict[int, greenlet]) -> None:
+        """Take the parents that greenlets have now: the records of that may be gone."""
+        for serial, life in self.lives.items():
+            if serial in survivors:
+                parent = _parent_of(survivors[serial])
+                life.parent = 0 if parent is None else _greenlet._serial(parent)
+
+    def look_at(self, survivors: dict[int, greenlet]) -> None:
         """Find out how the greenlets ended that are still there."""
-        for each in survivors:
-            serial = _greenlet._serial(each)
+        self.refresh_parents(survivors)
+        for serial, each in survivors.items():
             parent = _parent_of(each)
             life = self.lives.get(serial)
             if life is None:
+                if _is_dead(each):
+                    continue  # forgotten since
                 life = self.lives[serial] = timeline.Life(
                     serial=serial,
                     name="main" if parent is None else name(each, attribute(each, "run"), None),
@@ -204,10 +260,51 @@ class Recorder:
                 life.stack = [describe_frame(one) for one in frames(frame)]
 
 
+def greenlets() -> list[greenlet]:
+    """Return all that there are."""
+    return [each for each in gc.get_objects() if issubclass(type(each), greenlet)]
+
+
+def identity(stream: TextIO | None) -> tuple[int, int] | None:
+    """Return what tells the file behind a stream from others; None if there is none."""
+    try:
+        found = os.fstat(stream.fileno())  # type: ignore[union-attr]
+    except (AttributeError, OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ignore the signals that would end the program: files are not to be left half written."""
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, *LETHAL):
+            if signal.getsignal(number) is not None:  # it can be set again afterwards
+                handlers[number] = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
 def kind(each: greenlet) -> str:
     """Return the name of a greenlet's class, with its module; "" if it is greenlet itself."""
     cls = type(each)
-    return "" if cls is greenlet else f"{cls.__module__}.{cls.__qualname__}"
+    if cls is greenlet:
+        return ""
+    return f"{text(attribute(cls, '__module__'))}.{class_name(each)}"
+
+
+def class_name(each: greenlet) -> str:
+    """Return the name of a greenlet's class."""
+    return text(attribute(type(each), "__qualname__")) or "greenlet"
+
+
+def text(value: object) -> str:
+    """Return a string of the program's; "" if it is something else."""
+    return str.__str__(value) if issubclass(type(value), str) else ""
 
 
 def name(each: greenlet, run: object, argument: object) -> str:
@@ -216,31 +313,48 @@ def name(each: greenlet, run: object, argument: object) -> str:
     If `run` is a method of its own class, that says little. gevent keeps what it is to run as
     ``_run``, eventlet hands it over as the first argument.
     """
-    given = vars(each).get("name")
-    if isinstance(given, str):
-        return given
+    given = _dict_of(each).get("name")
+    if issubclass(type(given), str):
+        return text(given)
     if attribute(run, "__self__") is each:
         for inner in (attribute(each, "_run"), argument):
             if callable(inner) and attribute(inner, "__self__") is not each:
                 run = inner
                 break
         else:
-            return type(each).__qualname__
-    if attribute(run, "__name__") == "_handle_and_close_when_done":
-        run = next(iter(attribute(each, "args") or ()), run)  # gevent's servers: the handler
-    while isinstance(run, functools.partial):
-        run = run.func
+            return class_name(each)
+    if text(attribute(run, "__name__")) == "_handle_and_close_when_done":
+        arguments = attribute(each, "args")
+        if type(arguments) is tuple and arguments:
+            run = arguments[0]  # gevent's servers: the handler
+    while issubclass(type(run), functools.partial):
+        run = attribute(run, "func")
     if run is None:
-        return type(each).__qualname__
-    return str(attribute(run, "__qualname__") or type(run).__qualname__)
+        return class_name(each)
+    if issubclass(type(run), MethodType):
+        run = attribute(run, "__func__")
+    return text(attribute(run, "__qualname__")) or text(attribute(type(run), "__qualname__"))
 
 
 def attribute(owner: object, which: str) -> Any:
-    """Return an attribute of something of the program's; None if there is none to be had."""
-    try:
-        return getattr(owner, which, None)
-    except Exception:
-        return None
+    """Return an attribute of something of the program's; None if there is none to be had.
+
+    Only what lies in its dictionary, or what a descriptor in C gives: that runs no Python code.
+    """
+    values = None
+    for base in _bases_of(type(owner)):
+        names = _names_of(base)
+        for key in (which, "__dict__"):
+            descriptor = names.get(key)
+            if type(descriptor) in (GetSetDescriptorType, MemberDescriptorType):
+                try:
+                    value = descriptor.__get__(owner)
+                except AttributeError:  # of a slot that is empty
+                    continue
+                if key == which:
+                    return value
+                values = value if values is None else values
+    return values.get(which) if type(values) is dict else None
 
 
 def thread_name() -> str:
@@ -250,8 +364,8 @@ def thread_name() -> str:
         return "MainThread"
     active: dict[Any, threading.Thread] = getattr(threading, "_active", {})
     for thread in list(active.values()):
-        if thread.native_id == native:
-            return thread.name
+        if attribute(thread, "_native_id") == native:
+            return text(attribute(thread, "_name"))
     return f"thread {native}"
 
 

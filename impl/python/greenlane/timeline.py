@@ -10,12 +10,11 @@ The page is one file with all in it: ``timeline.html``, into which the data is p
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import html
 import json
 import os
-import shlex
-import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ import greenlane
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Life", "Trace", "nothing", "write"]
+__all__ = ["Life", "Trace", "check", "write"]
 
 # The kinds of events, as record.c has them.
 BIRTH, ADOPTION, END, SWITCH, THROW, DEADLY_SWITCH, DEADLY_THROW = range(7)
@@ -37,6 +36,13 @@ DEATHS = (DEADLY_SWITCH, DEADLY_THROW)
 Record = tuple[int, int, int, int, int]
 
 TEMPLATE = "timeline.html"
+
+#: By these files are known to be recordings; they lie among the first bytes.
+MARKS = (b'"otherData":{"tool": "greenlane ', b'<meta name="generator" content="greenlane">')
+
+#: Characters that are written at once: while other threads run, each write may have to wait for
+#: the GIL.
+BUFFER_SIZE = 1 << 24
 
 
 @dataclass
@@ -90,6 +96,8 @@ class Trace:
         running: set[int] = set()
         for when, origin, target, _, event in self.records:
             life = self.life(target)
+            if origin:
+                self.life(origin)
             if event == BIRTH:
                 life.born = when
                 life.parent = life.parent or origin
@@ -126,7 +134,11 @@ class Trace:
         return self.places[index - 1] if index else None
 
     def in_order(self) -> list[Life]:
-        """Return the greenlets as a tree is written: children behind their parent, by number."""
+        """Return the greenlets as a tree is written: children behind their parent, by number.
+
+        The parents of those that are dead may be those of different times, and form a circle. It
+        is cut: one of them has no known parent then.
+        """
         children: dict[int, list[Life]] = {}
         for serial in sorted(self.lives):
             life = self.lives[serial]
@@ -134,7 +146,16 @@ class Trace:
             children.setdefault(known, []).append(life)
         order: list[Life] = []
         waiting = children.pop(0, [])[::-1]
-        while waiting:
+        while waiting or children:
+            if not waiting:
+                life = next(iter(children.values()))[0]
+                seen: set[int] = set()
+                while life.serial not in seen:  # up, until it is known to be in the circle
+                    seen.add(life.serial)
+                    life = self.lives[life.parent]
+                children[life.parent].remove(life)
+                life.parent = 0
+                waiting.append(life)
             life = waiting.pop()
             order.append(life)
             waiting += children.pop(life.serial, [])[::-1]
@@ -156,30 +177,57 @@ class Trace:
         return said
 
 
-def nothing(program: list[str]) -> Trace:
-    """Return a trace without events: what the files say until the program has ended."""
-    now = time.monotonic_ns()
-    return Trace(
-        command=shlex.join(program),
-        pid=os.getpid(),
-        python=sys.version.split()[0],
-        start=now,
-        end=now,
-        limit=0,
-        dropped=0,
-        lives={},
-        places=[],
-        records=[],
-    )
+def check(path: str) -> None:
+    """Find out whether a recording can be written to a path, and leave there what there is.
+
+    Raises OSError if not. That is also when there is a file which is no recording: it might be the
+    program.
+    """
+    target = os.path.realpath(path)
+    if os.path.isdir(target):  # noqa: PTH112
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if os.path.isfile(target):  # noqa: PTH113
+        with Path(target).open("rb") as file:
+            head = file.read(1000)
+        if head and not any(mark in head for mark in MARKS):
+            raise FileExistsError(errno.EEXIST, "there is a file, which is no recording", path)
+    with opened(path, is_kept=False):
+        pass
+
+
+@contextlib.contextmanager
+def opened(path: str, *, is_kept: bool = True) -> Iterator[IO[str]]:
+    """Open a file to write, which replaces the one at a path once it is whole.
+
+    Raises OSError, with the path, if it cannot be written.
+    """
+    target = os.path.realpath(path)
+    is_device = os.path.exists(target) and not os.path.isfile(target)  # noqa: PTH110, PTH113
+    partial = target if is_device else f"{target}.{os.getpid()}.part"
+    try:
+        try:
+            # What is not Unicode in arguments and names of files arrives as lone surrogates.
+            with Path(partial).open(
+                "w", buffering=BUFFER_SIZE, encoding="utf-8", errors="backslashreplace"
+            ) as file:
+                yield file
+            if is_kept and not is_device:
+                os.replace(partial, target)  # noqa: PTH105
+        finally:
+            if not is_device:
+                Path(partial).unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
 
 
 def write(trace: Trace, *, json_path: str | None, html_path: str | None) -> None:
     """Write a trace in one format or both. Raises OSError if a file cannot be written."""
     if json_path is not None:
-        with Path(json_path).open("w", encoding="utf-8") as file:
+        with opened(json_path) as file:
             write_json(trace, file)
     if html_path is not None:
-        Path(html_path).write_text(page(trace), encoding="utf-8")
+        with opened(html_path) as file:
+            file.write(page(trace))
 
 
 # ---- Trace Event JSON ----------------------------------------------------------------------------

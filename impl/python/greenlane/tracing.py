@@ -58,13 +58,14 @@ class Request(NamedTuple):
     program: list[str]
 
     def prepare(self) -> dict[str, str]:
-        """Make the files, which say that nothing was recorded yet.
+        """Make sure that the files can be written; those that are there stay until then.
 
         Returns what to add to the environment. Raises OSError if a file cannot be written.
         """
         found = self.options
         options = recording.Options(json=found.output, html=found.html, limit=found.limit)
-        timeline.write(timeline.nothing(self.program), json_path=found.output, html_path=found.html)
+        for path in options.files():
+            timeline.check(path)
         return {recording.VARIABLE: options.encode()}
 
 
@@ -148,6 +149,11 @@ def parse(arguments: list[str]) -> Request:
         parser.error("name a program: app.py, -m module or -c code")
     script = program[0]
     if script != "-" and not script.startswith("-") and not os.path.exists(script):  # noqa: PTH110
+        if own and own[-1] == "--html":
+            parser.error(
+                f"there is no file {script!r} to run; if it is the page: the name of that must end "
+                f"in .html, or be given as --html={script}"
+            )
         parser.error(f"there is no file {script!r} to run")
     if script.startswith("-") and script[:2] not in ("-m", "-c") and script != "-":
         parser.error(f"neither an option nor a program: {script}")
@@ -158,10 +164,13 @@ def parse(arguments: list[str]) -> Request:
     if options.html == "":
         options.html = str(Path(options.output or DEFAULT_OUTPUT).with_suffix(".html"))
     paths = [path for path in (options.output, options.html) if path is not None]
-    if len({os.path.realpath(path) for path in paths}) < len(paths):
-        parser.error(f"the JSON and the page cannot both be {paths[0]!r}")
-    if options.output is not None:
-        options.output = os.path.abspath(options.output)  # noqa: PTH100 - it may change directory
-    if options.html is not None:
-        options.html = os.path.abspath(options.html)  # noqa: PTH100
+    try:
+        if len({os.path.realpath(path) for path in paths}) < len(paths):
+            parser.error(f"the JSON and the page cannot both be {paths[0]!r}")
+        if options.output is not None:  # the program may change the directory
+            options.output = os.path.abspath(options.output)  # noqa: PTH100
+        if options.html is not None:
+            options.html = os.path.abspath(options.html)  # noqa: PTH100
+    except FileNotFoundError:
+        parser.error(f"cannot write {paths[0]!r}: the current directory is gone")
     return Request(options, program)

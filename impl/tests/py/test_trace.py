@@ -642,12 +642,21 @@ def test_other_children_are_not_recorded(trace: Trace) -> None:
     assert len(traced.transfers()) == 2
 
 
-def test_nothing_to_record(trace: Trace) -> None:
-    traced = trace("print('no greenlets')")
-    assert traced.done.stdout == "no greenlets\n"
-    assert traced.done.stderr == ""
-    assert traced.trace["otherData"]["command"].endswith("program.py")
-    assert [each["name"] for each in traced.events] == ["process_name"]
+def test_nothing_to_record(tmp_path: Path) -> None:
+    """Neither when there are no greenlets, nor when there is no program: no file, none is lost."""
+    output, page = tmp_path / "out.json", tmp_path / "out.html"
+    options = ("-o", str(output), "--html")
+    assert command(*options, "-c", "print('no greenlets')").stdout == "no greenlets\n"
+    assert command(*options, "-m", "nonexistent", returncode=1).stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+    command(*options, "-c", SHOW)
+    recorded = output.read_text(), page.read_text()
+    assert command(*options, "-c", "pass").stderr == ""
+    assert (output.read_text(), page.read_text()) == recorded
+    command(*options, "-c", SHOW, "again")
+    assert output.read_text() != recorded[0]
+    assert page.read_text() != recorded[1]
+    assert set(tmp_path.iterdir()) == {output, page}
 
 
 def test_file_that_cannot_be_written_at_the_end(trace: Trace, tmp_path: Path) -> None:
