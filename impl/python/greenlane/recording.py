@@ -173,9 +173,11 @@ class Recorder:
     def die(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal as if it were not handled, but write first."""
         del frame
-        self.finish()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        try:
+            self.finish()
+        finally:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
     def introduce(
         self, serial: int, each: greenlet, run: object, argument: object, parent: int
@@ -276,12 +278,13 @@ def identity(stream: TextIO | None) -> tuple[int, int] | None:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ignore the signals that would end the program: files are not to be left half written."""
-    handlers = {}
+    """Ignore the signals that Python code handles: files are not to be left half written."""
+    handlers: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, *LETHAL):
-            if signal.getsignal(number) is not None:  # it can be set again afterwards
-                handlers[number] = signal.signal(number, signal.SIG_IGN)
+        for number in signal.Signals:
+            if callable(handler := signal.getsignal(number)):
+                handlers[number] = handler
+                signal.signal(number, lambda *_: None)
     try:
         yield
     finally:

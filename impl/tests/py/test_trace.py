@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from greenlane import _greenlet, tracing
+from greenlane import _greenlet, timeline, tracing
 from support import run_script
 
 Event = dict[str, Any]
@@ -328,6 +328,175 @@ def test_names(trace: Trace) -> None:
     assert traced.done.stderr.count("\n") == 1
 
 
+def test_names_are_found_out_without_the_programs_code(trace: Trace) -> None:
+    traced = trace(
+        """
+        import functools
+        from greenlane import greenlet
+
+        class Text(str):
+            def __format__(self, spec):
+                raise RuntimeError
+            __str__ = __eq__ = __format__
+            __hash__ = None
+
+        def asked(self, *_):
+            print("asked")
+            raise SystemExit
+
+        class Meta(type):
+            __module__ = property(asked)
+            __qualname__ = property(asked)
+            __name__ = property(asked)
+            mro = lambda cls: type.mro(cls)
+
+        class Hostile(greenlet, metaclass=Meta):
+            __dict__ = property(asked)
+            __class__ = property(asked)
+            __getattr__ = asked
+            args = property(asked)
+            _run = property(asked)
+            def run(self):
+                pass
+
+        class Asked(greenlet):
+            run = property(asked)
+
+        class Callable:
+            __slots__ = ("__name__",)
+            __class__ = property(asked)
+            __self__ = property(asked)
+            __getattr__ = asked
+            def __call__(self):
+                pass
+
+        class Partial(functools.partial):
+            func = property(asked)
+
+        named = greenlet(int)
+        named.name = Text("named")
+        named.switch()
+        Hostile().switch()
+        never = Asked()
+        greenlet(Callable()).switch()
+        greenlet(Partial(int)).switch()
+        decorated = functools.update_wrapper(functools.lru_cache(asked), int)
+        kept = greenlet(decorated)
+        import sys
+        sys.argv = sys.orig_argv = None
+        """
+    )
+    assert traced.done.stdout == ""
+    assert traced.done.stderr.count("\n") == 1
+    assert list(traced.names.values())[1:] == [
+        "named #2",
+        "Hostile #3",
+        "Asked #4",
+        "Callable #5",
+        "int #6",
+        "int #7",
+    ]
+
+
+def test_names_where_no_more_calls_can_be_nested(trace: Trace) -> None:
+    """And recording leaves the limit as it was."""
+    code = """
+    import sys
+    from greenlane import greenlet
+    sys.setrecursionlimit(200)
+    depth = 0
+    def deep():
+        global depth
+        depth += 1
+        greenlet(int).switch()
+        deep()
+    for _ in range(2):
+        try:
+            depth = 0
+            deep()
+        except RecursionError:
+            print(depth)
+    """
+    traced = trace(code)
+    assert traced.done.stderr.count("\n") == 1
+    names = [name.partition(" #")[0] for name in traced.names.values()][1:]
+    assert set(names) == {"int"}
+    depth = int(traced.done.stdout.split()[0])
+    assert traced.done.stdout == f"{depth}\n{depth}\n"
+    assert 150 < depth < 200
+    assert len(names) == 2 * depth
+
+
+def test_what_a_signal_handler_raises_arrives(trace: Trace) -> None:
+    """Whenever it comes, also while a name is being found out; nothing is printed."""
+    traced = trace(
+        """
+        import signal, time
+        from greenlane import greenlet
+        class Alarm(BaseException):
+            pass
+        sent = got = 0
+        is_time = lambda: time.monotonic() < end
+        def handler(*_):
+            global sent
+            sent += 1
+            raise Alarm
+        signal.signal(signal.SIGALRM, handler)
+        end = time.monotonic() + 1.5
+        while is_time():
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0007)
+                while True:
+                    greenlet(int).switch()
+            except Alarm:
+                got += 1
+        assert sent == got > 100, (sent, got)
+        """,
+        "--limit",
+        "10",
+    )
+    assert traced.done.stderr.count("\n") == 1
+
+
+def test_greenlets_that_are_in_no_record_are_forgotten(trace: Trace) -> None:
+    traced = trace(
+        """
+        import os, resource, sys
+        from greenlane import greenlet, getcurrent
+        main = getcurrent()
+        def stays():
+            main.switch()
+        alive = greenlet(stays)
+        alive.switch()
+        dead = greenlet(len)
+        dead.switch("")
+        def peak():
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for n in range(30_000):
+            g = greenlet(int)
+            if n % 3 == 0:
+                g.switch()
+            elif n % 3 == 1:
+                del g                # never starts
+            else:
+                g = greenlet(stays)
+                g.switch()
+                del g                # is killed
+            if n == 3_000:
+                before = peak()
+        print(peak() - before)
+        """,
+        "--limit",
+        "100",
+    )
+    assert int(traced.done.stdout) < 1000  # KiB
+    names = [name.partition(" #")[0] for name in traced.names.values()]
+    assert names[1] == "stays"
+    assert "len" not in names
+    assert len(names) < 60
+    assert names.count("int") > 10
+
+
 def test_threads(trace: Trace) -> None:
     traced = trace(
         """
@@ -626,6 +795,130 @@ def test_forked_children_write_their_own(trace: Trace, tmp_path: Path) -> None:
     assert other.name == f"out.{child.events[0]['pid']}.json"
 
 
+def test_children_of_multiprocessing_write_their_own(trace: Trace, tmp_path: Path) -> None:
+    traced = trace(
+        """
+        import multiprocessing
+        from greenlane import greenlet
+        def work():
+            greenlet(int).switch()
+        if __name__ == "__main__":
+            process = multiprocessing.get_context("fork").Process(target=work)
+            process.start()
+            process.join()
+            print(process.exitcode)
+        """
+    )
+    assert traced.done.stdout == "0\n"
+    (other,) = set(tmp_path.glob("out.*.json"))
+    child = Traced(traced.done, other)
+    validate(child.trace)
+    assert child.transfers() == [
+        ("switch", "main of MainThread #1", "int #2"),
+        ("switch", "int #2", "main of MainThread #1"),
+    ]
+
+
+PARENTS_CHANGE = """
+import os, sys
+from greenlane import greenlet, getcurrent
+main = getcurrent()
+def work():
+    while True:
+        main.switch()
+a = greenlet(work)
+b = greenlet(work)
+b.switch()
+a.parent = b
+a.switch()
+a.parent = main
+"""
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "for _ in range(50): a.switch()\nb.parent = a\nb.switch()\n",
+        "os.fork() and os.wait()\nb.parent = a\nb.switch()\na.switch()\n",
+    ],
+)
+def test_parents_whose_records_are_gone(trace: Trace, tmp_path: Path, rest: str) -> None:
+    last = trace(PARENTS_CHANGE + rest, "--limit", "20", "--html")
+    for path in tmp_path.glob("out*.json"):
+        traced = Traced(last.done, path)
+        validate(traced.trace)
+        assert list(traced.names.values()) == ["main of MainThread #1", "work #2", "work #3"]
+        assert path.with_suffix(".html").exists()
+
+
+def test_circle_of_parents_is_cut() -> None:
+    lives = {
+        serial: timeline.Life(serial, "x", "", parent, "")
+        for serial, parent in ((1, 0), (2, 4), (3, 1), (4, 5), (5, 4), (6, 2))
+    }
+    trace = timeline.Trace("", 1, "", 0, 1, 1, 0, lives, [], [])
+    assert [life.serial for life in trace.in_order()] == [1, 3, 4, 2, 6, 5]
+    assert [life.parent for life in lives.values()] == [0, 4, 1, 0, 4, 2]
+    assert len(list(timeline.events(trace))) == 1 + 2 * 6
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGUSR1"])
+def test_signals_do_not_stop_the_writing(trace: Trace, number: str) -> None:
+    """The first ends the program, and more come all the time."""
+    traced = trace(
+        f"""
+        import os, signal, sys, threading, time
+        from greenlane import greenlet
+        signal.signal(signal.SIGUSR1, lambda *_: sys.exit(1))
+        for _ in range(20_000):
+            greenlet(int).switch()
+        def annoy():
+            while True:
+                os.kill(os.getpid(), signal.{number})
+                if not started.is_set():
+                    time.sleep(1)
+                time.sleep(0.01)
+        started = threading.Event()
+        import greenlane.timeline
+        write = greenlane.timeline.write
+        def started_writing(*args, **kwargs):
+            started.set()
+            time.sleep(0.1)
+            write(*args, **kwargs)
+            os._exit(0)  # or the next one ends it otherwise
+        greenlane.timeline.write = started_writing
+        threading.Thread(target=annoy, daemon=True).start()
+        time.sleep(60)
+        """,
+    )
+    assert len(traced.transfers()) == 40_000
+
+
+def test_line_does_not_go_to_another_file(trace: Trace, tmp_path: Path) -> None:
+    traced = trace(
+        """
+        import os, sys
+        from greenlane import greenlet
+        greenlet(int).switch()
+        path = sys.argv[0] + ".data"
+        os.close(2)
+        assert os.open(path, os.O_RDWR | os.O_CREAT) == 2
+        """
+    )
+    assert traced.done.stderr == ""
+    assert (tmp_path / "program.py.data").read_text() == ""
+
+
+def test_stderr_of_the_programs_own(trace: Trace) -> None:
+    """The line goes to where it was at the start; nowhere, if that is closed."""
+    code = "import sys, greenlet; greenlet.greenlet(int).switch(); "
+    traced = trace(code + "sys.stderr = sys.stdout")
+    assert traced.done.stdout == ""
+    assert traced.done.stderr.startswith("greenlane trace: 2 greenlets")
+    traced = trace(code + "sys.stderr.close()")
+    assert traced.done.stdout == traced.done.stderr == ""
+
+
 def test_other_children_are_not_recorded(trace: Trace) -> None:
     traced = trace(
         """
@@ -762,6 +1055,80 @@ def test_errors(tmp_path: Path, arguments: list[str], message: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("option", ["-o", "--html="])
+def test_only_recordings_are_replaced(tmp_path: Path, option: str) -> None:
+    program = tmp_path / "program.html"
+    program.write_text(SHOW)
+    options = (option, str(program)) if option == "-o" else (option + str(program),)
+    done = command(*options, str(program), returncode=2)
+    assert f"cannot write {program}: there is a file, which is no recording" in done.stderr
+    assert done.stdout == ""
+    assert program.read_text() == SHOW
+    link = tmp_path / "link.html"
+    link.symlink_to("empty.html")
+    (tmp_path / "empty.html").touch()  # as mktemp makes it
+    for _ in range(2):
+        command(options[0].replace(str(program), str(link)), *[str(link)][: len(options) - 1],
+                str(program))  # fmt: skip
+        assert link.is_symlink()
+        assert (tmp_path / "empty.html").stat().st_size > 1000
+
+
+def test_devices_are_written_to(tmp_path: Path) -> None:
+    done = command("-o", "/dev/stdout", "-c", "import greenlet", cwd=tmp_path)
+    validate(json.loads(done.stdout))
+    done = command("-o", "/dev/full", "-c", "import greenlet", cwd=tmp_path)
+    assert done.stderr == "greenlane trace: cannot write /dev/full: No space left on device\n"
+
+
+def test_arguments_that_are_not_unicode(tmp_path: Path) -> None:
+    done = command("-o", "out.json", "--html", "-c", SHOW, os.fsdecode(b"\xff"), cwd=tmp_path)
+    assert done.stderr.startswith("greenlane trace: 2 greenlets")
+    assert "\\udcff" in (tmp_path / "out.html").read_text(encoding="utf-8")
+    trace = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert trace["otherData"]["command"].endswith("\udcff'")
+
+
+def test_page_of_another_name_is_not_taken_for_the_program(tmp_path: Path) -> None:
+    done = command("--html", "page", "app.py", returncode=2, cwd=tmp_path)
+    assert "must end in .html, or be given as --html=page" in done.stderr
+
+
+def test_directory_that_is_gone(tmp_path: Path) -> None:
+    code = f"""
+    import os, sys
+    os.chdir({str(tmp_path)!r})
+    os.rmdir({str(tmp_path)!r})
+    os.execl(sys.executable, sys.executable, "-m", "greenlane", "trace", "-c", "print(1)")
+    """
+    done = run_script(code, returncode=2)
+    assert "cannot write 'trace.json': the current directory is gone" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["", "1", "{}", "[]", '{"pid": %d}'])
+def test_variable_that_is_not_ours(value: str) -> None:
+    code = """
+    import os
+    os.environ["GREENLANE_TRACE"] = os.environ["GREENLANE_TRACE"].replace("%d", str(os.getpid()))
+    import greenlane
+    """
+    done = run_script(code, environment={"GREENLANE_TRACE": value})
+    assert done.stderr.startswith("greenlane trace: GREENLANE_TRACE is not understood: ")
+
+
+def test_no_memory_for_the_limit(tmp_path: Path) -> None:
+    code = f"""
+    import resource, os, sys
+    resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+    os.execl(sys.executable, sys.executable, "-m", "greenlane", "trace", "--limit", "100000000",
+             "-o", {str(tmp_path / "out.json")!r},
+             "-c", "import greenlet; print(greenlet.greenlet(int).switch())")
+    """
+    done = run_script(code)
+    assert done.stdout == "0\n"
+    assert "no memory for 100000000 events; nothing is recorded" in done.stderr
+
+
 def test_help_has_examples() -> None:
     shown = command("--help").stdout
     assert "examples:" in shown
@@ -845,15 +1212,22 @@ def test_a_callback_may_switch_fail_and_stop() -> None:
         greenlet(order.append).switch("argument")
         greenlet(order.append).switch("later")
         print(order)
-        _greenlet._start_recording(1000, lambda *_: 1 / 0)
-        import sys
-        sys.unraisablehook = lambda told: print(repr(told.exc_value))
-        assert greenlet(str).switch(5) == "5"
+        introduced = []
+        def fail(serial, *_):
+            introduced.append(serial)
+            1 / 0
+        _greenlet._start_recording(1000, fail)
+        for number in range(2):
+            try:
+                greenlet(str).switch(5)
+            except ZeroDivisionError as error:
+                print(repr(error), introduced)
         _greenlet._stop_recording()
         """
     )
     assert done.stdout == (
         "[(1, None, 0), (2, 'argument', 1), (3, 'nested', 2), 'nested', 'argument', "
         "(4, 'later', 1), 'later']\n"
-        "ZeroDivisionError('division by zero')\n"
+        "ZeroDivisionError('division by zero') [5, 5]\n"
+        "ZeroDivisionError('division by zero') [5, 5, 6, 6]\n"
     )
