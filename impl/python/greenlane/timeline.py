@@ -201,8 +201,8 @@ def opened(path: str, *, is_kept: bool = True) -> Iterator[IO[str]]:
 
     Raises OSError, with the path, if it cannot be written.
     """
-    target = os.path.realpath(path)
-    is_device = os.path.exists(target) and not os.path.isfile(target)  # noqa: PTH110, PTH113
+    is_device = os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113
+    target = path if is_device else os.path.realpath(path)
     partial = target if is_device else f"{target}.{os.getpid()}.part"
     try:
         try:

