@@ -40,8 +40,10 @@ that is no option of these, all are the program's, and so is all behind "--":
   python -m greenlane trace compiler.py -- -o out
 
 The limit is on events kept in memory, at 24 bytes each: a full one loses the oldest. In files an
-event takes some 400 bytes of JSON, some 20 of a page. Processes that the program forks, and that
-switch greenlets, write files of their own: out.PID.json.
+event takes some 400 bytes of JSON, some 20 of a page. Processes that the program forks after it
+has imported greenlet, and that switch greenlets, write files of their own: out.PID.json. Recordings
+are replaced, other files are not: then the program is not run.
+While SIGTERM and SIGHUP are handled in order to write, they end no program that stays in C code.
 Exit code: that of the program; or 2 for arguments that cannot be used and for files that cannot be
 written, which is found out before the program runs.
 """
