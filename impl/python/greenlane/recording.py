@@ -17,23 +17,26 @@ come in between is a signal handler, whose exceptions belong to the program and 
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import functools
-import gc
-import json
-import os
-import shlex
-import signal
-import struct
-import sys
-import threading
-import time
-from _thread import get_native_id  # gevent replaces that of threading
-from types import CodeType, FrameType, GetSetDescriptorType, MemberDescriptorType, MethodType
-
-from greenlane import _greenlet, timeline
+from greenlane import _greenlet, standard
 from greenlane._greenlet import greenlet
+
+with standard.Library():
+    import atexit
+    import contextlib
+    import functools
+    import gc
+    import json
+    import os
+    import shlex
+    import signal
+    import struct
+    import sys
+    import threading
+    import time
+    from _thread import get_native_id  # gevent replaces that of threading
+    from types import CodeType, FrameType, GetSetDescriptorType, MemberDescriptorType, MethodType
+
+    from greenlane import timeline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

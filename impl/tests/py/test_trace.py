@@ -873,9 +873,7 @@ def test_signals_do_not_stop_the_writing(trace: Trace, number: str) -> None:
         def annoy():
             while True:
                 os.kill(os.getpid(), signal.{number})
-                if not started.is_set():
-                    time.sleep(1)
-                time.sleep(0.01)
+                time.sleep(0.01) if started.is_set() else started.wait(1)
         started = threading.Event()
         import greenlane.timeline
         write = greenlane.timeline.write
@@ -915,6 +913,18 @@ def test_stderr_of_the_programs_own(trace: Trace) -> None:
     assert traced.done.stderr.startswith("greenlane trace: 2 greenlets")
     traced = trace(code + "sys.stderr.close()")
     assert traced.done.stdout == traced.done.stderr == ""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_programs_modules_that_hide_pythons(trace: Trace, tmp_path: Path, when: str) -> None:
+    names = ("argparse", "dataclasses", "html", "json", "shlex", "struct", "signal", "gc_", "gc")
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(f"print('their {name}')\n")
+    statements = [f"import {', '.join(names)}", "import greenlet; greenlet.greenlet(int).switch()"]
+    traced = trace("\n".join(statements if when == "before" else reversed(statements)), "--html")
+    expected = [f"their {name}" for name in names if name != "gc"]  # that is built in
+    assert traced.done.stdout.splitlines() == expected
+    assert traced.done.stderr.startswith("greenlane trace: 2 greenlets")
 
 
 def test_other_children_are_not_recorded(trace: Trace) -> None:
