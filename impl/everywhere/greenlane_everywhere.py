@@ -7,6 +7,8 @@ unless the variable says 1. So a service is switched over, and back, by its envi
 import os
 import sys
 
+_complaints: list[str] = []
+
 
 def switch() -> None:
     """Put greenlane's stand-in for greenlet on the module search path, if GREENLANE says so.
@@ -32,5 +34,8 @@ def switch() -> None:
 
 
 def complain(reason: str) -> None:
-    """Say that nothing was switched, and why."""
+    """Say that nothing was switched, and why; once, though Python may read ``*.pth`` twice."""
+    if reason in _complaints or sys.stderr is None:  # print() would take standard output instead
+        return
+    _complaints.append(reason)
     print(f"greenlane-everywhere: {reason}; greenlet stays what it is", file=sys.stderr)

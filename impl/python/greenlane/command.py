@@ -37,6 +37,18 @@ of the program; otherwise 0, or 2 for arguments that cannot be used.
 """
 
 
+HELP_ON_DOCTOR = """\
+usage: python -m greenlane doctor
+
+Say how greenlets work here: version, CPU, kinds of stacks, limits, and what fell back to something
+slower, with the reason.
+
+It tells of its own process. Which greenlet a program has got, and who has imported it, the program
+itself can tell:
+  python -m greenlane -c "import app, greenlane; print(greenlane.doctor())"
+"""
+
+
 def self_test() -> str:
     """Switch back and forth once and return what came back."""
     child = greenlane.greenlet(lambda word: greenlane.getcurrent().parent.switch(word + "!"))  # type: ignore[union-attr]
@@ -84,7 +96,8 @@ def run_program(arguments: list[str], traced: tracing.Request | None = None) -> 
             "let it call greenlane.install() instead"
         )
     home = str(Path(greenlane.__file__).parent.parent)
-    if home == sys.path[0] and home not in sys.path[1:]:
+    is_safe = getattr(sys.flags, "safe_path", False)  # then Python puts nothing before PYTHONPATH
+    if home == sys.path[0] and home not in sys.path[1:] and not is_safe:
         return refuse(f"greenlane is not installed, only found in {home}; put that on PYTHONPATH")
     environment = dict(os.environ)
     installation.add_to_environment(environment)
@@ -95,14 +108,16 @@ def run_program(arguments: list[str], traced: tracing.Request | None = None) -> 
             environment |= traced.prepare()
         except OSError as error:
             return refuse(f"trace: cannot write {error.filename}: {error.strerror}")
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # it is None if it was closed before Python started
+            stream.flush()
     return os.execve(sys.executable, [sys.executable, *before, *program], environment)
 
 
 def refuse(reason: str) -> int:
     """Print why the arguments cannot be used and return the exit code for that."""
-    print(f"python -m greenlane: {reason}", file=sys.stderr)
+    if sys.stderr is not None:  # print() would take standard output instead
+        print(f"python -m greenlane: {reason}", file=sys.stderr)
     return 2
 
 
@@ -122,7 +137,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=greenlane.__version__)
     parser.add_argument("--include", action="store_true", help="print the C compiler flag and stop")
-    if arguments == ["doctor"]:
+    if arguments[:1] == ["doctor"]:
+        if arguments[1:] in (["-h"], ["--help"]):
+            print(HELP_ON_DOCTOR, end="")
+            return 0
+        if arguments[1:]:
+            return refuse(f"doctor takes no arguments, such as {arguments[1]!r}; see doctor --help")
         print(greenlane.doctor())
         return 0
     if arguments[:1] == ["trace"]:

@@ -36,13 +36,14 @@ def install(*, children: bool = True) -> None:
     Raises RuntimeError if another greenlet has been imported already, naming the modules that hold
     it, or if a file of the program is in the way.
     """
-    if "greenlet" not in sys.modules:
+    is_first = "greenlet" not in sys.modules
+    if is_first:
         if STAND_IN not in sys.path:
             # Where PYTHONPATH stands: behind the directory of the program, if there is one.
             sys.path.insert(0 if getattr(sys.flags, "safe_path", False) else 1, STAND_IN)
         __import__("greenlet")
     if not is_installed():
-        raise RuntimeError(_too_late())
+        raise RuntimeError(_in_the_way() if is_first else _too_late())
     if children:
         add_to_environment(os.environ)
 
@@ -55,7 +56,9 @@ def is_installed() -> bool:
 
 def add_to_environment(environment: MutableMapping[str, str]) -> None:
     """Make PYTHONPATH begin with the stand-in, so that Pythons started with it find that first."""
-    rest = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    found = environment.get("PYTHONPATH", "")
+    # An empty entry between others is the current directory.
+    rest = found.split(os.pathsep) if found else []
     if STAND_IN not in rest:
         environment["PYTHONPATH"] = os.pathsep.join([STAND_IN, *rest])
 
@@ -82,16 +85,25 @@ def holders(package: ModuleType) -> Iterator[str]:
     for name, module in list(sys.modules.items()):
         # Lazy modules must not be made to load.
         variables = vars(module) if isinstance(module, type(sys)) else {}
-        if name.partition(".")[0] not in own and any(
-            id(value) in identities or (isinstance(value, type) and base in type.mro(value))
+        # Keys may be anything. Nor are values asked what they are, which a proxy would not like.
+        if str(name).partition(".")[0] not in own and any(
+            id(value) in identities or (issubclass(type(value), type) and base in type.mro(value))
             for value in list(variables.values())
         ):
-            yield name
+            yield str(name)
+
+
+def _in_the_way() -> str:
+    """Return the message for a file that was found before the stand-in."""
+    where = getattr(sys.modules["greenlet"], "__file__", None)
+    return f"`import greenlet` finds {where}, which hides every other greenlet: rename that file"
 
 
 def _too_late() -> str:
     """Return the message for a greenlet that is not greenlane."""
     package = sys.modules["greenlet"]
+    if package is None:
+        return "sys.modules says that `import greenlet` is to fail: it maps greenlet to None"
     version = getattr(package, "__version__", "of unknown version")
     where = getattr(package, "__file__", None)
     names = list(holders(package)) or ["a module that keeps no reference to it"]

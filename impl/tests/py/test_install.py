@@ -257,7 +257,76 @@ def test_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "greenlet.py").write_text("")
     (tmp_path / "app.py").write_text("import greenlane\ngreenlane.install()\n")
     done = run(str(tmp_path / "app.py"), returncode=1)
-    assert f"({tmp_path / 'greenlet.py'}) has been imported already" in done.stderr
+    assert f"finds {tmp_path / 'greenlet.py'}, which hides every other greenlet" in done.stderr
+
+
+def test_values_that_a_program_may_have_in_its_modules() -> None:
+    """Whoever looks for those who hold greenlet touches no value, and survives odd names."""
+    code = """if True:
+        import sys, types
+        class Proxy:
+            @property
+            def __class__(self):
+                raise RuntimeError("working outside of context")
+        user = sys.modules["user"] = types.ModuleType("user")
+        user.proxy = Proxy()
+        sys.modules[1] = types.ModuleType("numbered")
+        exec("import greenlet", vars(user))
+        import greenlane
+        print(*greenlane.doctor().importers)
+        try:
+            greenlane.install()
+        except RuntimeError as error:
+            print("by user: call" in str(error))
+        sys.modules["greenlet"] = None
+        try:
+            greenlane.install()
+        except RuntimeError as error:
+            print("maps greenlet to None" in str(error))
+    """
+    assert run("-c", code).stdout == "user\nTrue\nTrue\n"
+
+
+@pytest.mark.parametrize("path", ["", ":{other}", "{other}:", "{other}::{other}", "{other}"])
+def test_path_stays_what_it_was(tmp_path: Path, path: str) -> None:
+    """Behind the stand-in; an empty entry is the current directory."""
+    path = path.format(other=tmp_path / "other")
+    show = "import sys; print([entry for entry in sys.path if 'stand_in' not in entry])"
+    theirs = run("-c", show, environment={"PYTHONPATH": path}, cwd=tmp_path)
+    ours = run("-m", "greenlane", "-c", show, environment={"PYTHONPATH": path}, cwd=tmp_path)
+    assert ours.stdout == theirs.stdout
+
+
+@pytest.mark.parametrize("closed", ["1", "2", "0"])
+def test_closed_streams(program: Path, closed: str) -> None:
+    command = f'exec "$@" {closed}>&-'
+    for before in ([], ["-m", "greenlane"]):
+        arguments = [sys.executable, *before, str(program)]
+        done = subprocess.run(["sh", "-c", command, "sh", *arguments], capture_output=True)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_complaints_are_not_written_to_the_programs_output() -> None:
+    command = 'exec "$@" 2>&-'
+    arguments = [sys.executable, "-I", "-m", "greenlane", "-c", "print(1)"]
+    done = subprocess.run(["sh", "-c", command, "sh", *arguments], capture_output=True)
+    assert (done.returncode, done.stdout) == (2, b"")
+    code = f"import site; site.addsitedir({str(EVERYWHERE)!r}); print(1)"
+    arguments = [sys.executable, "-c", code]
+    environment = {**os.environ, "GREENLANE": "weird"}
+    done = subprocess.run(
+        ["sh", "-c", command, "sh", *arguments], capture_output=True, env=environment
+    )
+    assert done.stdout == b"1\n"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="3.10 has no -P")
+def test_safe_path(tmp_path: Path) -> None:
+    """Where Python puts no directory of the program first, the first one is that of PYTHONPATH."""
+    place = Path(greenlane.__file__).parent
+    (tmp_path / "greenlane").symlink_to(place)
+    done = run("-P", "-m", "greenlane", "-c", SHOW, environment={"PYTHONPATH": str(tmp_path)})
+    assert done.stdout.startswith(OURS)
 
 
 def test_metadata_stays_true() -> None:
@@ -270,8 +339,9 @@ def test_metadata_stays_true() -> None:
 def test_stand_in_has_the_names_of_greenlet() -> None:
     show = "import greenlet; print(sorted(vars(greenlet)), greenlet.__version__)"
     theirs, ours = run("-c", show).stdout, run("-m", "greenlane", "-c", show).stdout
-    names = set(theirs.partition("]")[0].split(", ")) - set(ours.partition("]")[0].split(", "))
-    assert names == set()
+    names = [set(each.strip("[").partition("]")[0].split(", ")) for each in (theirs, ours)]
+    assert names[0] - names[1] == set()
+    assert not {"'os'", "'sys'", "'importlib'"} & (names[1] - names[0])
     assert ours.partition("]")[2] == theirs.partition("]")[2] == f" {version('greenlet')}\n"
 
 
@@ -289,6 +359,7 @@ def test_everywhere(value: str, expected: str) -> None:
     assert done.stdout == f"{expected} __main__\n"
     complaint = "must be 0 or 1, not 'yes'; greenlet stays what it is" if value == "yes" else ""
     assert complaint in done.stderr
+    assert done.stderr.count("must be") == bool(complaint)
     assert bool(done.stderr) == bool(complaint)
 
 
@@ -317,6 +388,9 @@ def test_doctor_command() -> None:
     shown = run("-m", "greenlane", "doctor").stdout
     assert "nothing has imported it in this process" in shown
     assert "fell back  nothing" in shown or "PROT_NONE" in shown
+    assert "usage: python -m greenlane doctor" in run("-m", "greenlane", "doctor", "--help").stdout
+    done = run("-m", "greenlane", "doctor", "app.py", returncode=2)
+    assert "takes no arguments, such as 'app.py'" in done.stderr
 
 
 def test_doctor_misses_greenlane_everywhere() -> None:

@@ -10,20 +10,23 @@ version or of another virtual environment, without greenlane. They go on with th
 they have.
 """
 
-import importlib
-import os
-import sys
+import importlib as _importlib
+import os as _os
+import sys as _sys
 
 try:
     from greenlane import _greenlet
 except ModuleNotFoundError as _missing:
     if _missing.name not in ("greenlane", "greenlane._greenlet"):
         raise
-    _ours = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - pathlib would be slow here
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != _ours]  # noqa: PTH100
-    del sys.modules[__name__]
+    _greenlet = None
+
+if _greenlet is None:
+    _ours = _os.path.dirname(_os.path.dirname(__file__))  # noqa: PTH120 - pathlib would be slow here
+    _sys.path[:] = [entry for entry in _sys.path if _os.path.abspath(entry) != _ours]  # noqa: PTH100
+    del _sys.modules[__name__]
     # The import system hands out what is in sys.modules when this module has been executed.
-    importlib.import_module(__name__)
+    _importlib.import_module(__name__)
 else:
     from greenlane import *  # noqa: F403
     from greenlane import CLOCKS_PER_SEC as CLOCKS_PER_SEC
@@ -39,4 +42,4 @@ else:
     #: The release of greenlet whose behaviour this is; programs ask whether it is new enough.
     __version__ = "3.5.6"
 
-    sys.modules["greenlet._greenlet"] = _greenlet
+    _sys.modules["greenlet._greenlet"] = _greenlet
