@@ -40,5 +40,5 @@ def setup(app: Sphinx) -> None:
 
 
 def leave_out_plain(_app: Sphinx, _page: str, source: list[str]) -> None:
-    """Remove the paragraphs marked as plain: a reader of the Markdown needs them, not of the site."""
+    """Remove the paragraphs marked as plain, which only a reader of the Markdown needs."""
     source[0] = re.sub(r"^<!-- plain -->\n(?:.+\n)+", "", source[0], flags=re.M)
