@@ -49,7 +49,9 @@ def settled_count() -> int:
 
 
 def repeat(
-    item: pytest.Item, log: bool = True, nextitem: pytest.Item | None = None
+    item: pytest.Item,
+    log: bool = True,  # noqa: ARG001 - pytest's
+    nextitem: pytest.Item | None = None,
 ) -> list[pytest.TestReport]:
     """Run a test so often, in place of pytest's function, and write down what it leaves."""
     reports: list[pytest.TestReport] = []
