@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 HERE = Path(__file__).resolve().parent
 SPECIFICATION = HERE.parent / "conformance" / "site"
@@ -27,3 +32,13 @@ html_css_files = ["clauses.css", "pages.css"]
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
+
+
+def setup(app: Sphinx) -> None:
+    """Sphinx calls this first."""
+    app.connect("source-read", leave_out_plain)
+
+
+def leave_out_plain(_app: Sphinx, _page: str, source: list[str]) -> None:
+    """Remove the paragraphs marked as plain, which only a reader of the Markdown needs."""
+    source[0] = re.sub(r"^<!-- plain -->\n(?:.+\n)+", "", source[0], flags=re.M)

@@ -19,7 +19,8 @@ import pytest
 from greenlet_conformance import examples
 
 DOCS = Path(__file__).resolve().parent.parent
-IMPL = DOCS.parent / "impl"
+ROOT = DOCS.parent
+IMPL = ROOT / "impl"
 PAGES = sorted(DOCS.glob("*.md"))
 DRAWINGS = sorted(DOCS.glob("*.svg"))
 HEADER = IMPL / "include" / "greenlane" / "greenlet.h"
@@ -107,15 +108,29 @@ def test_there_are_programs_and_commands() -> None:
 
 
 def test_what_is_not_run() -> None:
-    """A block of sh is: it installs what these tests have installed already."""
-    blocks = [
-        block
-        for page in PAGES
-        for block in re.findall(
-            r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S
-        )
-    ]
-    assert set(blocks) == {"pip install .\n"}
+    """A block of sh is: it installs what these tests have installed already, or removes it."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    blocks = "".join(re.findall(r"^```sh\n(.*?)^```$", pages, re.M | re.S))
+    installed = {}
+    removed = set()
+    for line in blocks.splitlines():
+        pip, action, *what = line.split()
+        assert pip == "pip"
+        if action == "uninstall":
+            removed |= set(what)
+            continue
+        assert action == "install"
+        (folder,) = what
+        project = (ROOT / folder.replace("/path/to/greenlane", ".")) / "pyproject.toml"
+        name = re.search(r'^name = "(.*)"$', project.read_text(encoding="utf-8"), re.M)
+        assert name
+        installed[folder] = name[1]
+    assert installed == {
+        ".": "greenlane",
+        "/path/to/greenlane": "greenlane",
+        "/path/to/greenlane/impl/everywhere": "greenlane-everywhere",
+    }
+    assert removed == set(installed.values())
 
 
 @pytest.mark.parametrize(
@@ -131,6 +146,45 @@ def test_what_is_not_run() -> None:
 )
 def test_matches(output: str, expected: str, answer: bool) -> None:
     assert matches(output, expected) is answer
+
+
+# ---- Without Sphinx ------------------------------------------------------------------------------
+
+
+def links(page: Path) -> set[Path]:
+    """Return the files that a page links to."""
+    found = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    return {(page.parent / link).resolve() for link in found}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda path: path.name)
+def test_links_lead_to_files(page: Path) -> None:
+    """Also those that the site leaves out."""
+    assert {file for file in links(page) if not file.exists()} == set()
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.stem != "timeline"], ids=lambda path: path.stem
+)
+def test_what_is_included_is_linked(page: Path) -> None:
+    """A reader of the plain Markdown sees no file that a directive shows, and needs a link."""
+    text = page.read_text(encoding="utf-8")
+    shown = {
+        (ROOT if directive == "quote" else DOCS) / file
+        for directive, file in re.findall(
+            r"^```\{(quote|include|literalinclude)\} (\S+)", text, re.M
+        )
+    }
+    assert {file.resolve() for file in shown} - links(page) == set()
+
+
+def test_plain_paragraphs_are_left_out(site: Path) -> None:
+    marked = [page for page in PAGES if "\n<!-- plain -->\n" in page.read_text(encoding="utf-8")]
+    assert len(marked) > 5
+    built = "".join(path.read_text(encoding="utf-8") for path in site.glob("*.html"))
+    assert "plain --" not in built
+    assert "As plain Markdown" not in built
+    assert "One program is behind this page" in built
 
 
 # ---- Names ---------------------------------------------------------------------------------------
@@ -153,6 +207,21 @@ def test_environment_variables() -> None:
     limit = re.search(r"GREENLANE_LANES must be a number from 0 to (\d+)", code)
     assert limit
     assert f"{int(limit[1]):,}" in page
+
+
+def test_memory_of_a_greenlet() -> None:
+    """What was measured is written down in one place; the others say the same."""
+    measured = re.search(
+        r"A lane costs (\S+ KB) with its page tables, a place on a shared\s+lane (\S+ KB);",
+        (IMPL / "ARCHITECTURE.md").read_text(encoding="utf-8"),
+    )
+    assert measured
+    for page, figures in [
+        (ROOT / "README.md", measured.groups()),
+        (DOCS / "lanes.md", measured.groups()),
+        (DOCS / "faq.md", measured.groups()[:1]),
+    ]:
+        assert tuple(re.findall(r"\d\S* KB", page.read_text(encoding="utf-8"))) == figures
 
 
 @pytest.mark.parametrize("file", [*PAGES, *DRAWINGS], ids=lambda path: path.name)

@@ -28,7 +28,18 @@ from greenlane.installation import install as install
 
 TYPE_CHECKING = False  # that of typing, whose import takes longer than all of this
 if TYPE_CHECKING:
+    from greenlane import lanes as lanes
     from greenlane.diagnosis import Diagnosis
+else:  # type checkers would take any name for one that this knows
+
+    def __getattr__(name: str) -> object:
+        """Import `greenlane.lanes` when somebody asks for it: it needs typing."""
+        if name != "lanes":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+        import greenlane.lanes  # `from greenlane import lanes` would ask here again
+
+        return greenlane.lanes
+
 
 __all__ = [
     "_C_API",

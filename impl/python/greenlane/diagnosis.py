@@ -6,6 +6,7 @@ the system its limits, ``sys.modules`` who imported which greenlet.
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 import sys
@@ -146,6 +147,9 @@ def _fallbacks(
             "greenlet was imported before greenlane could take its place: "
             "`python -m greenlane app.py`, or greenlane.install() first of all"
         )
+    # Where it is installed it has been imported by now: when Python started.
+    if os.environ.get("GREENLANE") == "1" and "greenlane_everywhere" not in sys.modules:
+        found.append("GREENLANE=1 is set, but greenlane-everywhere is not installed here")
     return found
 
 

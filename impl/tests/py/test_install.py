@@ -393,6 +393,16 @@ def test_doctor_command() -> None:
     assert "takes no arguments, such as 'app.py'" in done.stderr
 
 
+def test_doctor_misses_greenlane_everywhere() -> None:
+    missing = "fell back  GREENLANE=1 is set, but greenlane-everywhere is not installed here\n"
+    for value in ("1", "0"):
+        done = run("-m", "greenlane", "doctor", environment={"GREENLANE": value})
+        assert (missing in done.stdout) == (value == "1")
+    there = everywhere("import greenlane; print(greenlane.doctor())", GREENLANE="1")
+    assert "fell back" in there.stdout
+    assert missing not in there.stdout
+
+
 @pytest.mark.parametrize("ours", [True, False])
 def test_doctor_says_whose_greenlet_it_is(ours: bool) -> None:
     code = """if True:

@@ -18,6 +18,25 @@ print(*lanes.status()[:5])
 """
 
 
+def test_import_greenlane_is_enough() -> None:
+    """And it does not import what few ask for."""
+    done = run_script(
+        """
+        import sys, greenlane
+        print("greenlane.lanes" in sys.modules)
+        greenlane.lanes.set_limit(7)
+        print(greenlane.lanes is sys.modules["greenlane.lanes"], greenlane.lanes.status().limit)
+        """
+    )
+    assert done.stdout == "False\nTrue 7\n"
+
+
+def test_no_other_name_is_made_up() -> None:
+    with pytest.raises(AttributeError, match="module 'greenlane' has no attribute 'lane'") as error:
+        _ = greenlane.lane  # type: ignore[attr-defined]
+    assert error.value.name == "lane"
+
+
 def test_status_counts() -> None:
     done = run_script(SUSPEND, environment={"GREENLANE_LANES": "5"})
     assert done.stdout.split() == ["5", "5", "0", "8", "15"]

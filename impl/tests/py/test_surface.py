@@ -25,6 +25,7 @@ DIFFERENCES = {
     "package.install": "greenlane's own: takes the place of greenlet",
     "package.installation": "the module of that function",
     "package.doctor": "greenlane's own: says how it works here",
+    "package.__getattr__": "imports greenlane.lanes when somebody asks for it",
     "package.TYPE_CHECKING*": "tells type checkers of an import that is made later",
     "extension._LANE_SIZE*": "for greenlane.lanes",
     "extension._lane_counts": "for greenlane.lanes",

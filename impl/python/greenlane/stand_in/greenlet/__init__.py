@@ -14,14 +14,15 @@ import importlib as _importlib
 import os as _os
 import sys as _sys
 
+_is_found = True
 try:
     from greenlane import _greenlet
 except ModuleNotFoundError as _missing:
     if _missing.name not in ("greenlane", "greenlane._greenlet"):
         raise
-    _greenlet = None
+    _is_found = False
 
-if _greenlet is None:
+if not _is_found:
     _ours = _os.path.dirname(_os.path.dirname(__file__))  # noqa: PTH120 - pathlib would be slow here
     _sys.path[:] = [entry for entry in _sys.path if _os.path.abspath(entry) != _ours]  # noqa: PTH100
     del _sys.modules[__name__]
