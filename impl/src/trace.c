@@ -25,7 +25,7 @@ call_tracer(PyObject *tracer, PyObject *event, PyGreenlet *origin, PyGreenlet *t
 PyObject *
 gl_trace(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, PyObject *value)
 {
-    gl_error pending;
+    gl_error pending = {0};
     if (value == NULL) {
         gl_error_fetch(&pending);
     }
