@@ -163,9 +163,7 @@ def test_links_lead_to_files(page: Path) -> None:
     assert {file for file in links(page) if not file.exists()} == set()
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.stem != "timeline"], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_what_is_included_is_linked(page: Path) -> None:
     """A reader of the plain Markdown sees no file that a directive shows, and needs a link."""
     text = page.read_text(encoding="utf-8")

@@ -29,8 +29,8 @@ the program ends, by itself, by an exception, or by SIGINT, SIGTERM or SIGHUP.
 
 EPILOG = """\
 examples:
-  python -m greenlane trace app.py -o out.json          to open in Perfetto, https://ui.perfetto.dev
-  python -m greenlane trace app.py --html               a page to open in any browser: trace.html
+  python -m greenlane trace -o out.json app.py          to open in Perfetto, https://ui.perfetto.dev
+  python -m greenlane trace --html app.py               a page to open in any browser: trace.html
   python -m greenlane trace -o out.json --html page.html app.py --port 80
   python -m greenlane trace --limit 1000000 -m gunicorn -k gevent app:application
   python -m greenlane trace -c "import gevent; gevent.sleep(1)"
@@ -94,11 +94,12 @@ def take_options(arguments: list[str]) -> tuple[list[str], list[str]]:
 def split(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Split the arguments into our options and the program with its arguments."""
     options, program = take_options(arguments)
-    if program[:1] == ["--"]:
+    is_ended = program[:1] == ["--"]
+    if is_ended:
         program = program[1:]
     name_length = 2 if program[:1] in (["-m"], ["-c"]) else 1
     name, rest = program[:name_length], program[name_length:]
-    if not options:
+    if not options and not is_ended:
         options, rest = take_options(rest)
         if rest[:1] == ["--"]:
             rest = rest[1:]

@@ -997,6 +997,8 @@ def test_forms(tmp_path: Path) -> None:
         validate(json.loads(output.read_text()))
         output.unlink()
     assert not (tmp_path / "trace.json").exists()
+    done = command("--", str(program), "-o", "theirs", cwd=tmp_path)
+    assert done.stdout == "__main__ -o theirs\n"
     command("-m", "program", "--port", "80", cwd=tmp_path)
     validate(json.loads((tmp_path / "trace.json").read_text()))
 
