@@ -1143,7 +1143,7 @@ def test_no_memory_for_the_limit(tmp_path: Path) -> None:
 def test_help_has_examples() -> None:
     shown = command("--help").stdout
     assert "examples:" in shown
-    assert "trace app.py -o out.json" in shown
+    assert "trace -o out.json app.py" in shown
 
 
 # ---- The page, as far as that goes without a browser ---------------------------------------------
