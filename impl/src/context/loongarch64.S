@@ -6,13 +6,14 @@
  *     offset   content
  *     +0       $ra (return address)
  *     +8       $fp ($s9), $s0 ... $s8
- *     +88      fcsr3, the rounding mode; unused where there is no floating-point unit
+ *     +88      fcsr3, the rounding mode, and fcsr1, which exceptions trap, in 32 bits each; unused where
+ *              there is no floating-point unit
  *     +96      $fs0 ... $fs7 ($f24-$f31; LP64D only)
  *     96 or 160 bytes in all
  *
  * Kept, because a function must preserve them: $s0-$s9, $sp, and with LP64D $fs0-$fs7. Of vector registers
- * only the parts that overlap those are callee-saved. fcsr3 is the part of fcsr0 that holds the
- * rounding mode; switch.h promises it.
+ * only the parts that overlap those are callee-saved. fcsr3 and fcsr1 are the parts of fcsr0 that hold the
+ * rounding mode and what traps; switch.h promises them.
  *
  * Not kept: $a0-$a7, $t0-$t8, $fa0-$fa7, $ft0-$ft15, condition flags $fcc0-$fcc7; $tp; $r21, which is
  * reserved.
@@ -65,7 +66,9 @@
     SAVE $s8, 31, 80
 #if defined(__loongarch_double_float)
     movfcsr2gr $t0, $fcsr3
-    st.d $t0, $sp, 88
+    st.w $t0, $sp, 88
+    movfcsr2gr $t0, $fcsr1
+    st.w $t0, $sp, 92
     SAVE_FLOAT $f24, 56, 96
     SAVE_FLOAT $f25, 57, 104
     SAVE_FLOAT $f26, 58, 112
@@ -79,8 +82,10 @@
 
 .macro RESTORE_FRAME_AND_RETURN
 #if defined(__loongarch_double_float)
-    ld.d $t0, $sp, 88
+    ld.w $t0, $sp, 88
     movgr2fcsr $fcsr3, $t0
+    ld.w $t0, $sp, 92
+    movgr2fcsr $fcsr1, $t0
     LOAD_FLOAT $f24, 56, 96
     LOAD_FLOAT $f25, 57, 104
     LOAD_FLOAT $f26, 58, 112

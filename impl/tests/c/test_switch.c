@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <unwind.h>
-#if defined(__i386__)
+#if defined(__i386__) || defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
 
@@ -95,6 +95,44 @@ check_rounding(int rounding)
 #endif
 }
 
+/* Which floating-point exceptions trap: none that happens here. Some units cannot trap at all. */
+#if defined(__GLIBC__)
+#if defined(__i386__) || defined(__x86_64__)
+/* fegetexcept() asks the x87 unit; the vector unit has a control word of its own. */
+__attribute__((target("sse"))) static int
+get_traps(void)
+{
+    return fegetexcept() << 8 | (int)(_mm_getcsr() >> 7 & 0x3f);
+}
+#else
+static int
+get_traps(void)
+{
+    return fegetexcept();
+}
+#endif
+
+static int
+set_traps(int bits)
+{
+    fedisableexcept(FE_ALL_EXCEPT);
+    feenableexcept(bits & (FE_DIVBYZERO | FE_OVERFLOW | FE_INVALID));
+    return get_traps();
+}
+#else
+static int
+get_traps(void)
+{
+    return 0;
+}
+
+static int
+set_traps(int bits)
+{
+    return bits & 0;
+}
+#endif
+
 /* Context 0 is the thread's own stack; the others are lanes. All do this. */
 static void
 wander(context *self)
@@ -112,12 +150,14 @@ wander(context *self)
         }
         int rounding = roundings[next_random() % (sizeof roundings / sizeof *roundings)];
         CHECK(fesetround(rounding) == 0);
+        int traps = set_traps((int)next_random());
         call_with_registers(after, go_to, target);
         CHECK(&contexts[current] == self);
         for (int i = 0; i < REGISTER_WORDS; i++) {
             CHECK(values[i] == after[i]);
         }
         check_rounding(rounding);
+        CHECK(get_traps() == traps);
         self->switches++;
     }
 }
@@ -129,7 +169,9 @@ walk(void *argument)
     /* A store that faults unless the stack is aligned as the ABI says. */
     typedef float vector __attribute__((vector_size(16)));
     volatile vector aligned = {1, 2, 3, 4};
-    CHECK((uintptr_t)&aligned % _Alignof(vector) == 0);
+    uintptr_t address = (uintptr_t)&aligned;
+    __asm__ volatile("" : "+r"(address)); /* or the compiler knows the answer */
+    CHECK(address % _Alignof(vector) == 0);
     CHECK((char *)__builtin_frame_address(0) <= (char *)gl_lane_top(self->lane));
     CHECK((char *)__builtin_frame_address(0) > self->lane->low);
     wander(self);
@@ -152,6 +194,7 @@ test_random_walk(void)
     }
     wander(&contexts[0]);
     fesetround(FE_TONEAREST);
+    set_traps(0);
     /* What lies above the top of a stack is not for the functions that run on it. */
     for (int i = 1; i < CONTEXTS; i++) {
         gl_lane *lane = contexts[i].lane;
@@ -179,6 +222,8 @@ pong(void *argument)
     volatile int local = 42;
     strcat(trail, argument);
     gl_context_switch(&other_sp, main_sp);
+    /* Little of it is the frame of this function. */
+    CHECK((const volatile char *)&local - (const char *)other_sp <= GL_CONTEXT_SIZE + 256);
     CHECK(local == 42);
     strcat(trail, "d");
     return main_sp;
@@ -197,7 +242,8 @@ test_order(void)
     gl_lane_unbind(&pool, lane);
 }
 
-/* Unwinders must stop at the outermost frame of a lane. */
+/* Unwinders must stop at the outermost frame of a lane, whatever lies above it: here, what looks
+ * like return addresses. */
 static int frames;
 
 static _Unwind_Reason_Code
@@ -227,7 +273,14 @@ static void
 test_backtrace_ends(void)
 {
     gl_lane *lane = gl_lane_bind(&pool, NULL);
-    gl_context_start(&main_sp, gl_lane_top(lane), unwind_here, NULL);
+    uintptr_t *above = gl_lane_top(lane);
+    uintptr_t kept[64];
+    memcpy(kept, above, sizeof kept);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        above[i] = (uintptr_t)test_order + 12;
+    }
+    gl_context_start(&main_sp, above, unwind_here, NULL);
+    memcpy(above, kept, sizeof kept);
 #if defined(GL_ASAN)
     frames -= 2; /* of its own */
 #endif

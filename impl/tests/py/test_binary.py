@@ -55,6 +55,20 @@ def test_stack_is_not_executable(program_headers: str) -> None:
     assert found.group(1).replace(" ", "") == "RW"
 
 
+def test_assembly_asks_for_no_executable_stack(tmp_path: Path) -> None:
+    """What the linker was told to make of it does not show in the extension."""
+    target = tmp_path / "switch.o"
+    source = IMPL / "src" / "context" / "switch.S"
+    subprocess.run(
+        [*shlex.split(sysconfig.get_config_var("CC")), "-c", str(source), "-o", str(target)],
+        check=True,
+    )
+    sections = inspect_binary("readelf", "--sections", "--wide", path=target)
+    found = re.search(r"\.note\.GNU-stack\s+PROGBITS(?:\s+[0-9a-f]+){4}\s+([A-Z]*)", sections)
+    assert found is not None, sections
+    assert "X" not in found[1]
+
+
 def test_no_segment_is_writable_and_executable(program_headers: str) -> None:
     flags = re.findall(r"LOAD\s+(?:0x\w+\s+){5}([RWE ]+?)\s+0x", program_headers)
     assert any("E" in each for each in flags)
