@@ -30,6 +30,7 @@ import random
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -82,6 +83,7 @@ class Worker:
         self.root = greenlet()
         self.is_working = True
         self.alive = 0
+        self.survivors: list[weakref.ref[greenlet]] = []
 
     def work(self) -> None:
         self.root = getcurrent()
@@ -98,6 +100,7 @@ class Worker:
                 if self.is_working and self.random.random() < 0.2:
                     # Survives for now. Nobody else may know it; its parent is who kills it.
                     self.own.append(getcurrent())
+                    self.survivors.append(weakref.ref(getcurrent()))
                     parent = getcurrent().parent
                     assert parent is not None
                     parent.switch("survives")
@@ -116,6 +119,11 @@ class Worker:
             while self.own:
                 with contextlib.suppress(WantedError, error):
                     self.own.pop().throw()
+            # A greenlet that has survived the collector is not shown to it again (ARCHITECTURE.md):
+            # one that its own frames refer to would stay.
+            for survivor in self.survivors:
+                with contextlib.suppress(WantedError, error, AttributeError):
+                    survivor().throw()  # type: ignore[union-attr]
             # Those in cycles. While another thread collects, collect() does nothing.
             while self.alive > 0:
                 gc.collect()

@@ -102,7 +102,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "large": record(folder / "large.html", "-c", LARGE),
         "long names": record(folder / "long.html", "-c", LONG_NAMES),
         "limited": record(folder / "limited.html", "--limit", "500", "-c", LARGE),
-        "nothing": record(folder / "nothing.html", "-c", "pass"),
     }
 
 
@@ -193,7 +192,7 @@ name => {
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["seed", "gevent", "large", "long names", "limited", "nothing"])
+@pytest.mark.parametrize("name", ["seed", "gevent", "large", "long names", "limited"])
 def test_page_fits_and_can_be_read(
     browser: Browser, pages: dict[str, Path], name: str, width: int, scheme: Scheme
 ) -> None:
@@ -203,10 +202,6 @@ def test_page_fits_and_can_be_read(
         assert page.evaluate(CONTRAST) == []
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (background == "rgb(255, 255, 255)") == (scheme == "light")
-        if name == "nothing":
-            assert "Nothing was recorded" in page.inner_text("#warning")
-            assert not page.locator("#timeline").is_visible()
-            return
         assert page.locator("#warning").is_visible() == (name == "limited")
         seen = drawn(page)
         assert seen["lanes"] > 1
