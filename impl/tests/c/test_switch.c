@@ -12,9 +12,6 @@
 #include <stdint.h>
 #include <string.h>
 #include <unwind.h>
-#if defined(__i386__) || defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 enum { CONTEXTS = 16 };
 
@@ -68,11 +65,14 @@ go_to(void *argument)
     }
 }
 
-#if defined(__i386__)
-__attribute__((target("sse"))) static unsigned
-rounding_of_vector_unit(void)
+#if defined(__i386__) || defined(__x86_64__)
+/* <fenv.h> asks the x87 unit; the vector unit has a control word of its own. */
+static unsigned
+control_of_vector_unit(void)
 {
-    return _mm_getcsr() >> 13 & 3;
+    unsigned word;
+    __asm__ volatile("stmxcsr %0" : "=m"(word));
+    return word;
 }
 #endif
 
@@ -91,26 +91,22 @@ check_rounding(int rounding)
 #if defined(__i386__)
     /* unless the compiler lets the x87 unit do that as well. */
     static const int bits[] = {FE_TONEAREST, FE_DOWNWARD, FE_UPWARD, FE_TOWARDZERO};
-    CHECK(bits[rounding_of_vector_unit()] == rounding);
+    CHECK(bits[control_of_vector_unit() >> 13 & 3] == rounding);
 #endif
 }
 
 /* Which floating-point exceptions trap: none that happens here. Some units cannot trap at all. */
 #if defined(__GLIBC__)
 #if defined(__i386__) || defined(__x86_64__)
-/* fegetexcept() asks the x87 unit; the vector unit has a control word of its own. */
-__attribute__((target("sse"))) static int
-get_traps(void)
-{
-    return fegetexcept() << 8 | (int)(_mm_getcsr() >> 7 & 0x3f);
-}
-#else
 static int
 get_traps(void)
 {
+#if defined(__i386__) || defined(__x86_64__)
+    return fegetexcept() << 8 | (int)(control_of_vector_unit() >> 7 & 0x3f);
+#else
     return fegetexcept();
-}
 #endif
+}
 
 static int
 set_traps(int bits)
