@@ -97,7 +97,6 @@ check_rounding(int rounding)
 
 /* Which floating-point exceptions trap: none that happens here. Some units cannot trap at all. */
 #if defined(__GLIBC__)
-#if defined(__i386__) || defined(__x86_64__)
 static int
 get_traps(void)
 {
