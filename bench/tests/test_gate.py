@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from synthetic import bench_lines, write_lines
+from synthetic import SPEEDUP, bench_lines, write_lines
 from test_cli import error_of
 from test_compare import header
 
-from greenlet_bench import gate, results
+from greenlet_bench import cli, gate, results
 from greenlet_bench.catalogue import catalogue
 from greenlet_bench.cli import main
+from greenlet_bench.driver import QUICK
 from greenlet_bench.errors import (
     EXIT_INPUT,
     EXIT_MISSING,
@@ -77,6 +79,50 @@ def test_how_far_off_is_measured_from_the_nearest_end(tmp_path: Path) -> None:
     found = results.read(write_lines(tmp_path / "b.jsonl", bench_lines()))
     (judgement,) = gate.judge(found, bounds, "fast")
     assert judgement.off == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_regression_is_one_if_it_is_one_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [ROUND_TRIP + "speedup = 9", ROUND_TRIP + "value = 60", ROUND_TRIP + "share = 0.0001"]
+    bounds = gate.read(thresholds(tmp_path / "t.toml", *entries), PYTHON)
+    slow = results.read(write_lines(tmp_path / "slow.jsonl", bench_lines(instructions=True)))
+    first = gate.judge(slow, bounds, "fast")
+    assert gate.doubtful(first) == bounds[:1]  # what passed, and what was counted, is not
+    monkeypatch.setitem(SPEEDUP, "switch.round_trip", 24.0)
+    found = results.read(write_lines(tmp_path / "quick.jsonl", bench_lines()))
+    (passed,) = gate.judge(found, bounds[:1], "fast")
+    assert passed.verdict == gate.PASS
+
+    once = gate.revise(first, gate.judge(slow, bounds[:1], "fast"))
+    assert [one.verdict for one in once] == [gate.REGRESSION, gate.PASS, gate.REGRESSION]
+    twice = gate.revise(once, [passed])
+    assert [one.verdict for one in twice] == [gate.PASS, gate.PASS, gate.REGRESSION]
+    assert twice[0].measured == passed.measured
+    assert twice[0].earlier == (first[0].measured, first[0].measured)
+    told, _ = gate.build(twice, "fast").notes
+    assert told.startswith("pass switch.round_trip") and told.count(first[0].measured) == 2
+
+
+def test_what_looks_like_a_regression_is_measured_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "FULL", replace(QUICK, rounds=4, quick=False))
+    entries = [ROUND_TRIP + "speedup = 1000", 'benchmark = "create.drop"\nspeedup = 0.01']
+    bounds = thresholds(tmp_path / "t.toml", *entries)
+    arguments = ["gate", "--impl", "again=greenlet", "--thresholds", str(bounds)]
+    assert main([*arguments, "--output", "g.jsonl"]) == EXIT_REGRESSION
+    printed = capsys.readouterr()
+    assert printed.out.count(", measured again after ") == 1 and "create.drop" not in printed.out
+    assert printed.err.count("measuring again, with more time: switch.round_trip\n") == 2
+    first, *later = (
+        results.read(tmp_path / name) for name in ("g.jsonl", "g-again-1.jsonl", "g-again-2.jsonl")
+    )
+    assert {one.benchmark for one in first.samples} == {"switch.round_trip", "create.drop"}
+    for found in later:
+        assert {one.benchmark for one in found.samples} == {"switch.round_trip"}
+        assert found.header["settings"]["rounds"] == 4
 
 
 @pytest.mark.parametrize(

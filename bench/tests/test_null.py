@@ -7,7 +7,7 @@ from pathlib import Path
 
 from greenlet_bench import results
 from greenlet_bench.catalogue import select
-from greenlet_bench.driver import QUICK, Driver, Target, choose_cpu
+from greenlet_bench.driver import GATE, Driver, Target, choose_cpu
 from greenlet_bench.stats import Ratio
 from greenlet_bench.summary import summarise
 
@@ -18,7 +18,7 @@ misses every time; three misses in a row by chance are 1 in 8000."""
 
 def attempt(output: Path) -> Ratio:
     targets = [Target("again", "greenlet"), Target("greenlet", "greenlet")]
-    driver = Driver(select(["switch.round_trip"]), targets, replace(QUICK, cpu=choose_cpu()))
+    driver = Driver(select(["switch.round_trip"]), targets, replace(GATE, cpu=choose_cpu()))
     assert driver.run(output, "greenlet", lambda step, number, total: None)
     (group,) = summarise(results.read(output))
     return group.rows[0].ratios["again"]

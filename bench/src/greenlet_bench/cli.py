@@ -27,7 +27,7 @@ from greenlet_bench import (
     table,
 )
 from greenlet_bench.catalogue import SUITES, Benchmark, catalogue, select, suite_title
-from greenlet_bench.driver import FULL, QUICK, Driver, Target, choose_cpu
+from greenlet_bench.driver import FULL, GATE, QUICK, Driver, Target, choose_cpu
 from greenlet_bench.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -267,7 +267,8 @@ def _add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="fail if an implementation is slower than the thresholds allow",
         description="Hold an implementation to thresholds. Without --bench it measures the rows\n"
         "that have one, beside the baseline, which takes two minutes. A row fails only if its\n"
-        "whole 95% interval is on the wrong side.",
+        "whole 95% interval is on the wrong side, and then it is measured again, with more time,\n"
+        f"up to {gate.REPEATS} times.",
         epilog=f"""examples:
   greenlet-bench gate
   greenlet-bench gate --bench bench.jsonl --thresholds my-thresholds.toml
@@ -299,9 +300,9 @@ def _add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command.add_argument(
         "--rounds",
         type=int,
-        default=QUICK.rounds,
+        default=GATE.rounds,
         metavar="N",
-        help=f"rounds of A B B A (default: {QUICK.rounds})",
+        help=f"rounds of A B B A (default: {GATE.rounds})",
     )
     command.add_argument(
         "--output", type=Path, metavar="FILE", help="keep what was measured, as JSON lines"
@@ -318,17 +319,18 @@ def _gate(options: argparse.Namespace) -> int:
     if options.no_instructions:
         thresholds = [one for one in thresholds if one.kind not in gate.COUNTS]
     if found is None:
-        found = _measure_gated(options, thresholds, target)
-    judgements = gate.judge(found, thresholds, target.label)
+        judgements = _measure_gated(options, thresholds, target)
+    else:
+        judgements = gate.judge(found, thresholds, target.label)
     print(formats.render(gate.build(judgements, target.label), options.format))
     return gate.exit_code(judgements)
 
 
 def _measure_gated(
     options: argparse.Namespace, thresholds: Sequence[gate.Threshold], target: Target
-) -> results.Results:
-    """Measure the rows that the thresholds need, and nothing else."""
-    _check_rounds(options.rounds, QUICK.rounds, f"an interval needs {QUICK.rounds}")
+) -> list[gate.Judgement]:
+    """Measure the rows that the thresholds need, and again those that look like regressions."""
+    _check_rounds(options.rounds, GATE.rounds, f"an interval needs {GATE.rounds}")
     if target.label == DEFAULT_BASELINE:
         raise BenchError(f"--impl {options.impl}: it is what others are compared to")
     known = {one.id for one in catalogue()}
@@ -341,18 +343,35 @@ def _measure_gated(
     counted = [one.benchmark for one in thresholds if one.kind in gate.COUNTS]
     if counted:
         instructions.find_valgrind()
-    settings = replace(QUICK, rounds=options.rounds, cpu=choose_cpu(), quick=False)
+    settings = replace(GATE, rounds=options.rounds, cpu=choose_cpu())
+    careful = replace(FULL, rounds=max(FULL.rounds, options.rounds), cpu=settings.cpu)
     targets = [target, Target.parse(DEFAULT_BASELINE)]
-    driver = Driver(select(ids), targets, settings, select(counted) if counted else [])
     with tempfile.TemporaryDirectory(prefix="greenlet-bench-") as folder:
         output = options.output or Path(folder) / "gate.jsonl"
         _check_output(output)
-        progress = Progress(driver.steps)
-        try:
-            driver.run(output, DEFAULT_BASELINE, progress, keep=options.output is not None)
-        finally:
-            progress.done()
-        return results.read(output)
+
+        def judge(
+            driver: Driver, file: Path, some: Sequence[gate.Threshold]
+        ) -> list[gate.Judgement]:
+            progress = Progress(driver.steps)
+            try:
+                driver.run(file, DEFAULT_BASELINE, progress, keep=options.output is not None)
+            finally:
+                progress.done()
+            return gate.judge(results.read(file), some, target.label)
+
+        driver = Driver(select(ids), targets, settings, select(counted) if counted else [])
+        judgements = judge(driver, output, thresholds)
+        for number in range(1, gate.REPEATS + 1):
+            doubtful = gate.doubtful(judgements)
+            if not doubtful:
+                break
+            ids = sorted({id_ for one in doubtful for id_ in one.benchmarks})
+            print(f"measuring again, with more time: {', '.join(ids)}", file=sys.stderr)
+            file = output.with_name(f"{output.stem}-again-{number}{output.suffix}")
+            again = judge(Driver(select(ids), targets, careful), file, doubtful)
+            judgements = gate.revise(judgements, again)
+        return judgements
 
 
 def _save_baseline(options: argparse.Namespace) -> int:

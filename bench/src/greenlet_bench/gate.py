@@ -4,6 +4,11 @@ A threshold is a bound on a ratio, a value or a count. Noise must not close the 
 open it for good either, so a row fails only if its whole 95% interval is on the wrong side of the
 bound. A row without an interval, because it is missing, failed or was measured in too few pairs, is
 no pass: it has a verdict of its own. thresholds.toml explains the file.
+
+An interval knows the noise within its run, not that a neighbour had the cache, or the processor a
+low clock, for as long as a row was measured. So what looks like a regression is measured again,
+with as much time as in a full run, and is one if it looks like one each time (`doubtful`,
+`revise`). Counts of instructions have no such noise and are not counted again.
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +43,9 @@ DEFAULT = Path(__file__).parent / "thresholds.toml"
 COUNTS = ("instructions", "share")
 """The kinds that need instructions to be counted."""
 KINDS = ("speedup", "value", "multiple", *COUNTS)
+
+REPEATS = 2
+"""How many more times a row is measured that looks like a regression."""
 
 PASS = "pass"
 REGRESSION = "REGRESSION"
@@ -162,6 +170,8 @@ class Judgement:
     """The value with its interval, or why there is none."""
     off: float = 0.0
     """How far the nearest end of the interval is beyond the bound, as a fraction of it."""
+    earlier: tuple[str, ...] = ()
+    """What it was in measurements that were repeated since."""
 
 
 def _judge(threshold: Threshold, results: Results, label: str, rows: dict[str, Row]) -> Judgement:
@@ -237,17 +247,41 @@ def judge(results: Results, thresholds: Sequence[Threshold], label: str) -> list
     return [_judge(threshold, results, label, rows) for threshold in thresholds]
 
 
+def doubtful(judgements: Sequence[Judgement]) -> list[Threshold]:
+    """The thresholds to measure again: regressions that noise can have made."""
+    return [
+        one.threshold
+        for one in judgements
+        if one.verdict == REGRESSION and one.threshold.kind not in COUNTS
+    ]
+
+
+def revise(judgements: Sequence[Judgement], again: Sequence[Judgement]) -> list[Judgement]:
+    """The judgements, where the later ones take the places of those of the same thresholds."""
+    later = {one.threshold: one for one in again}
+    return [
+        replace(later[one.threshold], earlier=(*one.earlier, one.measured))
+        if one.threshold in later
+        else one
+        for one in judgements
+    ]
+
+
 def build(judgements: Sequence[Judgement], label: str) -> Table:
-    """The judgements as a table, with a line for each that is no pass."""
+    """The judgements as a table, with a line for each that is no pass, or was not at first."""
     rows = [[j.title, j.threshold.words, j.measured, j.verdict] for j in judgements]
     notes = []
     for one in judgements:
         what = f"{one.verdict} {one.threshold.benchmark}: {one.measured}"
+        if one.earlier:
+            what += f", measured again after {' and '.join(one.earlier)}"
         bound = f"{one.threshold.words} is asked for. {one.threshold.reason}"
         if one.verdict == REGRESSION:
             notes.append(f"{what}, {one.off:.1%} off: {bound}")
         elif one.verdict == MISSING:
             notes.append(f"{what}; {bound}")
+        elif one.earlier:
+            notes.append(what)
     records: list[dict[str, object]] = [
         {
             "benchmark": j.threshold.benchmark,
@@ -256,6 +290,7 @@ def build(judgements: Sequence[Judgement], label: str) -> Table:
             "measured": j.measured,
             "verdict": j.verdict,
             "off": j.off,
+            "earlier": list(j.earlier),
         }
         for j in judgements
     ]
