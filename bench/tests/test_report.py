@@ -321,9 +321,19 @@ def test_results_are_sorted_and_named_by_version(
 
 
 def test_two_results_of_one_python_are_told_apart_by_their_files(tmp_path: Path) -> None:
-    paths = many(tmp_path, one=bench_lines(), two=bench_lines())
+    old = bench_lines(python="3.9.1")
+    paths = many(tmp_path, one=bench_lines(), two=bench_lines(), old=old)
     benches = views.told_apart([views.bench_of(path, results.read(path)) for path in paths])
-    assert [bench.version for bench in benches] == ["one.jsonl", "two.jsonl"]
+    assert [bench.version for bench in benches] == ["3.9", "3.13 one", "3.13 two"]
+    (tmp_path / "a").mkdir()
+    paths += many(tmp_path / "a", one=bench_lines())
+    benches = views.told_apart([views.bench_of(path, results.read(path)) for path in paths])
+    assert {bench.version for bench in benches} == {"3.9", "3.13 two", str(paths[0]), str(paths[3])}
+    # The picture has no room for such names; what it shows has them.
+    written = report.write(paths, [], tmp_path / "reports")
+    source = written.page.read_text(encoding="utf-8")
+    assert source.count(">3.13</text>") >= 3
+    assert ">3.13 two</text>" not in source and "3.13 two" in source
 
 
 def test_several_versions_are_drawn_beside_each_other(tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def version_figure(id_: str, benches: Sequence[Bench], names: Names) -> Figure:
         drawn,
         unit=first.unit,
         x_label="version of Python",
-        x_names=versions,
+        x_names=[bench.minor for bench in benches],  # short: the numbers have the whole names
     )
     legend = [Mark(label, names.slot(label)) for label in labels]
     caption = f"{first.unit}: the least and the greatest of the processes' least values"

@@ -113,7 +113,7 @@ class Bench:
     results: Results
     groups: list[Group]
     version: str
-    """What tells it from other results of the report: a version of Python, such as `3.13`."""
+    """What tells it from other results of the report, such as `3.13`, or `3.13 bench`."""
 
     @property
     def others(self) -> list[str]:
@@ -205,6 +205,11 @@ class Bench:
         return f"{python['implementation']} {python['version']}{suffix}"
 
     @property
+    def minor(self) -> str:
+        """The version of Python without what changes from month to month, such as `3.13t`."""
+        return re.sub(r"^(\d+\.\d+)[^td]*", r"\1", self.python.rpartition(" ")[2])
+
+    @property
     def facts(self) -> list[tuple[str, str]]:
         """What is known about where and how it was measured."""
         header = self.results.header
@@ -264,15 +269,16 @@ def _order(version: str) -> tuple[tuple[int, ...], str]:
 
 def told_apart(benches: Sequence[Bench]) -> list[Bench]:
     """The results by version of Python, each with a name as short as tells it from the others."""
-    pythons = [bench.python.rpartition(" ")[2] for bench in benches]
-    short = [re.sub(r"^(\d+\.\d+)[^td]*", r"\1", python) for python in pythons]
-    for names in (short, pythons, [bench.path.name for bench in benches]):
-        if len(set(names)) == len(names):
-            break
-    else:
-        names = [str(bench.path) for bench in benches]
-    named = [replace(bench, version=name) for bench, name in zip(benches, names, strict=True)]
-    return sorted(named, key=lambda bench: _order(bench.version))
+    columns = [
+        [bench.minor for bench in benches],
+        [bench.python.rpartition(" ")[2] for bench in benches],
+        [f"{bench.minor} {bench.path.stem}" for bench in benches],
+    ]
+    named = []
+    for index, bench in enumerate(benches):
+        alone = (names[index] for names in columns if names.count(names[index]) == 1)
+        named.append(replace(bench, version=next(alone, str(bench.path))))
+    return sorted(named, key=lambda bench: (_order(bench.python), bench.version))
 
 
 # --- several result files ------------------------------------------------------------------------
