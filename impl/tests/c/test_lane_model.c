@@ -3,6 +3,9 @@
  *
  *     test_lane_model STEPS [SEED]
  *
+ * Compiled with -DGL_LIBFUZZER and clang's -fsanitize=fuzzer it is a fuzz target instead, where the
+ * input decides in place of chance (`tox run -e fuzz-lanes`).
+ *
  * The model knows what each tenant has put on its stack and, if it got one, into its tail; who is
  * bound to which lane; and how much is mapped. All of that is compared with lane.c, which is
  * included, so that what it asks of the system goes through the functions below. `meson setup
@@ -20,6 +23,24 @@
 
 /* ---- The system, as lane.c sees it ----------------------------------------------------------- */
 
+#ifdef GL_LIBFUZZER
+
+static const uint8_t *input;
+static size_t input_left;
+
+/* A number below `bound` from the input; 0 when that is over. */
+static size_t
+below(size_t bound)
+{
+    size_t value = 0;
+    for (size_t i = 0; i < 2 && input_left > 0; i++, input_left--) {
+        value = value << 8 | *input++;
+    }
+    return value % bound;
+}
+
+#else
+
 static uint64_t random_state;
 
 /* A random number below `bound` (xorshift64*). */
@@ -31,6 +52,8 @@ below(size_t bound)
     random_state ^= random_state >> 27;
     return (size_t)((random_state * 0x2545F4914F6CDD1DU) >> 33) % bound;
 }
+
+#endif
 
 static bool is_stormy;  /* is anything refused? */
 static size_t mapped;   /* bytes */
@@ -57,13 +80,20 @@ model_mmap(void *address, size_t size, int protection, int flags, int file, off_
     return map;
 }
 
-static size_t never_unmapped; /* bytes, since that was refused */
+enum { MOST_STUCK = 1000 };
+
+static struct {
+    void *address;
+    size_t size;
+} stuck[MOST_STUCK]; /* what was to be unmapped when that was refused */
+static size_t stuck_count;
 
 static int
 model_munmap(void *address, size_t size)
 {
-    if (refused()) {
-        never_unmapped += size;
+    if (stuck_count < MOST_STUCK && refused()) {
+        stuck[stuck_count].address = address;
+        stuck[stuck_count++].size = size;
         return -1;
     }
     mapped -= size;
@@ -119,10 +149,11 @@ typedef struct {
 static tenant tenants[MOST_TENANTS];
 static struct {
     char *start;
+    char *page; /* from here on the lane's pages stay for its sake */
+    char *end;
     unsigned char tag;
 } tails[MOST_TAILS];
 static size_t tail_count;
-static size_t tail_bytes; /* of pages that stay for their sake */
 static gl_lane_pool pool;
 
 static bool
@@ -283,9 +314,9 @@ go(tenant *one)
     bool keeps_tail = one->has_tail && tail_count < MOST_TAILS && below(50) == 0;
     if (keeps_tail) {
         tails[tail_count].start = gl_lane_tail(lane);
+        tails[tail_count].page = (char *)((uintptr_t)lane / gl_memory_page() * gl_memory_page());
+        tails[tail_count].end = lane->end;
         tails[tail_count++].tag = one->tag;
-        tail_bytes +=
-            (size_t)(lane->end - (char *)((uintptr_t)lane / gl_memory_page() * gl_memory_page()));
         gl_lane_unbind_but_tail(one->is_closed ? NULL : &pool, lane);
     }
     else {
@@ -342,6 +373,49 @@ step(void)
     }
 }
 
+/* Everybody goes, and nothing is left mapped but what could not be unmapped. */
+static void
+end(void)
+{
+    is_stormy = false;
+    check_all();
+    for (tenant *one = tenants; one < tenants + MOST_TENANTS; one++) {
+        if (one->lane != NULL) {
+            go(one);
+        }
+    }
+    check_all();
+    gl_lane_pool_close(&pool);
+    for (; tail_count > 0; tail_count--) {
+        char *page = tails[tail_count - 1].page;
+        CHECK(model_munmap(page, (size_t)(tails[tail_count - 1].end - page)) == 0);
+    }
+    for (; stuck_count > 0; stuck_count--) {
+        CHECK(model_munmap(stuck[stuck_count - 1].address, stuck[stuck_count - 1].size) == 0);
+    }
+    CHECK(mapped == 0);
+}
+
+#ifdef GL_LIBFUZZER
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    input = data;
+    input_left = size;
+    memset(tenants, 0, sizeof tenants);
+    begin();
+    while (input_left > 0) {
+        step();
+    }
+    end();
+    return 0;
+}
+
+#else
+
 int
 main(int count, char **arguments)
 {
@@ -352,16 +426,9 @@ main(int count, char **arguments)
     for (size_t i = 0; i < steps; i++) {
         step();
     }
-    is_stormy = false;
-    check_all();
-    for (tenant *one = tenants; one < tenants + MOST_TENANTS; one++) {
-        if (one->lane != NULL) {
-            go(one);
-        }
-    }
-    check_all();
-    gl_lane_pool_close(&pool);
-    CHECK(mapped == never_unmapped + tail_bytes);
+    end();
     printf("%zu steps, %zu refusals\n", steps, refusals);
     return 0;
 }
+
+#endif
