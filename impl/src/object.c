@@ -238,15 +238,14 @@ is_killable(const gl_core *core)
            core->thread->tstate != NULL && !gl_is_finalizing();
 }
 
-/* May the collector know what the frames of a suspended greenlet refer to? Only while it does no
+/* May the collector know what the frames of this suspended greenlet refer to? Only while it does no
  * more than finalize the greenlet, which then unwinds its frames: it does so once. Later it would
  * clear what the frames still use. */
 static bool
 may_visit_frames(PyObject *self)
 {
     const gl_core *core = ((PyGreenlet *)self)->pimpl;
-    return gl_is_suspended(core) && !core->is_main &&
-           (gl_is_abandoned(core) || !PyObject_GC_IsFinalized(self)) && !gl_is_finalizing();
+    return (gl_is_abandoned(core) || !PyObject_GC_IsFinalized(self)) && !gl_is_finalizing();
 }
 
 static int
@@ -259,17 +258,22 @@ green_traverse(PyObject *object, visitproc visit, void *arg)
         return 0;
     }
     Py_VISIT(core->parent);
+    if (gl_is_suspended(core) && !core->is_main) {
+        /* What it runs with is in use as what its frames refer to: the collector would clear its
+         * very context. */
+        if (!may_visit_frames(object)) {
+            return 0;
+        }
+        int stop = gl_visit_frames(core, visit, arg);
+        if (stop != 0) {
+            return stop;
+        }
+    }
     Py_VISIT(core->run);
     Py_VISIT(core->context);
     Py_VISIT(core->call.kwnames);
     for (Py_ssize_t i = 0; core->call.args != NULL && i < core->call.total; i++) {
         Py_VISIT(core->call.args[i]);
-    }
-    if (may_visit_frames(object)) {
-        int stop = gl_visit_frames(core, visit, arg);
-        if (stop != 0) {
-            return stop;
-        }
     }
     return gl_pybase_visit(&core->base, visit, arg);
 }

@@ -517,6 +517,8 @@ unwound(gl_choice choice, PyGreenlet *target, PyObject *run)
 static void *
 finish(gl_thread *thread, PyObject *result)
 {
+    /* What a collection in this greenlet could not kill at once is killed before it ends. */
+    gl_thread_drain_deferred(thread);
     PyThreadState *tstate = thread->tstate;
     gl_core *core = thread->current->pimpl;
 

@@ -1095,6 +1095,33 @@ def test_gc_cycle_of_a_survivor(impl: Any) -> None:
 
 
 @clause("life.gc.cycle")
+def test_gc_cycle_of_the_stubborn(impl: Any) -> None:
+    """Who is killed by a collection and stays has all that is its own when it is killed again."""
+    root = impl.getcurrent()
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+    log: list[Any] = []
+
+    def run(*args: Any, **kwargs: Any) -> None:
+        variable.set("its own")
+        while len(log) < 2:
+            try:
+                root.switch()
+            except impl.GreenletExit:
+                log.append((variable.get("another's"), args, kwargs))
+
+    def build() -> None:
+        g = impl.greenlet(functools.partial(run, 0))  # an object that can be cleared, like
+        g.gr_context = contextvars.Context()  # this one
+        g.holder = [g]
+        g.switch(1, 2, 3, 4, 5, 6, key=7)
+
+    build()
+    for _ in range(2):
+        gc.collect()
+        assert set(map(str, log)) <= {str(("its own", (0, 1, 2, 3, 4, 5, 6), {"key": 7}))}
+
+
+@clause("life.gc.cycle")
 def test_gc_cycle_lets_go_of_garbage(impl: Any) -> None:
     """What is killed in the middle of a collection may free other parts of the garbage."""
     root = impl.getcurrent()
@@ -1117,7 +1144,6 @@ def test_gc_cycle_lets_go_of_garbage(impl: Any) -> None:
         for number in range(40):
             build(number)
         impl.greenlet(gc.collect).switch()
-        impl.getcurrent().switch()
         assert len(log) in (0, 40)
 
 
@@ -1900,6 +1926,33 @@ def test_released_passed(impl: Any) -> None:
     references = pass_on(g)
     assert [reference() for reference in references] == [None] * len(references)
     assert states(g) == ["active"]
+
+
+@clause("life.released.passed")
+@pytest.mark.parametrize("method", ["switch", "throw"])
+def test_released_passed_refused(impl: Any, method: str) -> None:
+    """The exception that a switch raises does not keep what was sent, nor to whom."""
+
+    class Error(KeyError):
+        pass
+
+    def run(_: Any) -> None:
+        del _
+        raise KeyError("raised by run")
+
+    def attempt() -> tuple[BaseException | None, list[Any]]:
+        g = impl.greenlet(run)
+        sent = Thing() if method == "switch" else Error()
+        references = [weakref.ref(sent), weakref.ref(g)]
+        # Frames of tests are in the traceback, too: what they refer to is taken away from them.
+        box = [sent, getattr(g, method)]
+        del sent, g
+        return raised_by(lambda: box.pop()(box.pop())), references
+
+    raised, (sent, target) = attempt()
+    assert type(raised) is (KeyError if method == "switch" else Error)
+    assert target() is None
+    assert sent() is (None if method == "switch" else raised)
 
 
 @clause("life.released.unstarted")
