@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -52,6 +53,19 @@ def test_exception_is_a_crash() -> None:
     assert isinstance(died, isolation.Died)
     assert died.kind == "CRASH"
     assert "ZeroDivisionError" in died.message
+
+
+def test_a_full_system_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork, refused = os.fork, [BlockingIOError(), BlockingIOError()]
+
+    def now_and_then() -> int:
+        if refused:
+            raise refused.pop()
+        return fork()
+
+    monkeypatch.setattr(os, "fork", now_and_then)
+    assert isolation.run(lambda: "done", 10) == "done"
+    assert not refused
 
 
 def test_threads_do_not_hold_it_up() -> None:

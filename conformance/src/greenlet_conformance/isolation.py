@@ -43,6 +43,7 @@ TEST_SECONDS = 10.0
 SUITE_SECONDS = 120.0
 
 _GRACE_SECONDS = 2.0
+_FORK_SECONDS = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ def run(work: Callable[[], Any], seconds: float) -> Any | Died:
     sys.stderr.flush()
     with tempfile.TemporaryFile() as log:
         reading, writing = os.pipe()
-        child = os.fork()
+        child = _fork()
         if child == 0:
             os.close(reading)
             _child(work, writing, log)
@@ -83,6 +84,18 @@ def run(work: Callable[[], Any], seconds: float) -> Any | Died:
             return json.loads(line)
         log.seek(0)
         return _how_it_died(status, in_time, seconds, log.read().decode(errors="replace"))
+
+
+def _fork() -> int:
+    """``os.fork()``, tried again while the system has as many processes and threads as it takes."""
+    give_up = time.monotonic() + _FORK_SECONDS
+    while True:
+        try:
+            return os.fork()
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.2)
 
 
 def _child(work: Callable[[], Any], writing: int, log: IO[bytes]) -> None:
