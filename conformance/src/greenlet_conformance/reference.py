@@ -421,10 +421,10 @@ class greenlet:
 
     def _first_living(self) -> greenlet:
         """Itself or its first ancestor that is not dead: dead.skip.chain."""
-        g = self
-        while g._state is _DEAD and g._parent is not None:
+        g: Any = self
+        while g._state is _DEAD:  # a root never is
             g = g._parent
-        return g
+        return g  # type: ignore[no-any-return]
 
     def _start(self, tree: _Tree, run: Any) -> None:
         """Makes its OS thread, which sleeps at first."""
@@ -456,7 +456,7 @@ class greenlet:
     def __del__(self) -> None:
         """Python calls this when the last reference has gone, but once only: life.kill."""
         tree = self._tree
-        if self._state is not _ACTIVE or self._parent is None:  # life.kill.only-suspended
+        if self._state is not _ACTIVE:  # life.kill.only-suspended
             return
         if sys.is_finalizing() or tree is None or tree.exited:  # exit.no-cleanup
             return  # life.thread.exited
@@ -506,7 +506,7 @@ class greenlet:
 
     def _enter_context(self) -> None:
         context = self._assigned if self._assigned is not None else self._own
-        if context is not None and context is not self._entered:
+        if context is not self._entered:
             ctypes.pythonapi.PyContext_Enter(ctypes.py_object(context))
             self._entered = context
 

@@ -559,6 +559,26 @@ def test_unstartable(impl: Any) -> None:
     assert states(child, parent, grandparent) == ["dead", "unstarted", "dead"]
 
 
+@clause("parent.unstartable")
+@pytest.mark.parametrize("kind", [KeyError, KeyboardInterrupt, "GreenletExit"])
+def test_unstartable_by_its_lookup(impl: Any, kind: Any) -> None:
+    """Whatever the lookup of run raises in the place of AttributeError goes the same way."""
+    raised = getattr(impl, kind)("lookup") if isinstance(kind, str) else kind("lookup")
+
+    class Parent(impl.greenlet):  # type: ignore[misc]
+        @property
+        def run(self) -> Any:
+            raise raised
+
+    log: list[Any] = []
+    grandparent = waiting(impl, "grandparent", log)
+    parent = Parent(parent=grandparent)
+    child = impl.greenlet(lambda: "result", parent)
+    assert child.switch() == "grandparent ends"
+    assert log == [("grandparent", "raised", raised)]
+    assert states(child, parent, grandparent) == ["dead", "unstarted", "dead"]
+
+
 @clause("parent.exit-returned")
 def test_exit_returned(impl: Any) -> None:
     """GreenletExit ends a greenlet without noise: the parent gets the instance as a value."""
