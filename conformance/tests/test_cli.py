@@ -195,9 +195,13 @@ def test_impossible_output(run: Callable[..., Ran], output: str) -> None:
     assert output in ran.err
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("to", ["command", "terminal"])
-def test_interrupt(tmp_path: Path, to: str) -> None:
-    """Ctrl-C is one line and exit code 3; nothing is written, and no test is left running."""
+def test_interrupt(tmp_path: Path, to: str, number: signal.Signals) -> None:
+    """Ctrl-C is one line and exit code 3; nothing is written, and no test is left running.
+
+    So are SIGTERM and the end of the terminal.
+    """
     output = tmp_path / "results.jsonl"
     output.write_text("earlier")
     command = [sys.executable, "-m", "greenlet_conformance", "run", "--impl=hanging"]
@@ -216,9 +220,9 @@ def test_interrupt(tmp_path: Path, to: str) -> None:
             time.sleep(0.05)
         time.sleep(0.5)
         if to == "terminal":
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, number)
         else:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
         # A test that is left running would keep the pipes open.
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (3, "interrupted; nothing was written\n")

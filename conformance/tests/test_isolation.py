@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from running import Ran
 
-from greenlet_conformance import isolation, plugin
+from greenlet_conformance import interruption, isolation, plugin
 
 CLAUSES = ["--clause=throw.instance", "--clause=throw.class", "--clause=order.example"]
 
@@ -98,6 +99,19 @@ def test_garbage_is_exercised() -> None:
     died = isolation.run(work, 10)
     assert isinstance(died, isolation.Died)
     assert "SIGABRT" in died.message
+
+
+def test_signals_are_as_usual() -> None:
+    """What ends the command like Ctrl-C ends a test as it ends any process."""
+
+    def work() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    with interruption.raised():
+        died = isolation.run(work, 30)
+    assert isinstance(died, isolation.Died)
+    assert "SIGTERM" in died.message
 
 
 def test_slow_suite_is_told() -> None:

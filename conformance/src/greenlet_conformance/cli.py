@@ -22,6 +22,7 @@ from greenlet_conformance import (
     diff,
     expectations,
     implementation,
+    interruption,
     isolation,
     proposals,
     providers,
@@ -65,8 +66,8 @@ _MODULES: dict[str, _Command] = {
     "fuzz": fuzz,
 }
 
-#: How long a command that was interrupted may take to end.
-_GRACE_SECONDS = 5.0
+#: How long a command may take to end that was interrupted too, and one that was asked to end.
+_TOLD_SECONDS, _GRACE_SECONDS = 1.0, 5.0
 
 
 class _BadInterpreterError(Exception):
@@ -91,9 +92,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = _parser().parse_args(arguments)
     try:
-        code = _dispatch(options, arguments)
-        sys.stdout.flush()
-        return code
+        with interruption.raised():
+            code = _dispatch(options, arguments)
+            sys.stdout.flush()
+            return code
     except BrokenPipeError:
         # Whoever reads has had enough, as `| head` has; the rest goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -326,7 +328,10 @@ def _refused(command: list[str]) -> int | None:
 
 
 def _call(command: list[str], capture: bool = False) -> subprocess.CompletedProcess[str]:
-    """Runs a command. Raises KeyboardInterrupt, after the command's own end, on Ctrl-C."""
+    """Runs a command. Raises KeyboardInterrupt, after the command's own end, on Ctrl-C.
+
+    So it does on what counts as Ctrl-C, see ``interruption``.
+    """
     pipe = subprocess.PIPE if capture else None
     # Plugins that are installed by chance cost time, and some make folders for themselves.
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -349,7 +354,7 @@ def _end(process: subprocess.Popen[str]) -> None:
         if ask is not None:
             process.send_signal(ask)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_SECONDS)
+            process.wait(_GRACE_SECONDS if ask else _TOLD_SECONDS)
             return
 
 

@@ -34,6 +34,8 @@ import traceback
 from collections.abc import Callable
 from typing import IO, Any
 
+from greenlet_conformance import interruption
+
 available = hasattr(os, "fork")
 
 #: The usual limit of one test.
@@ -102,6 +104,7 @@ def _child(work: Callable[[], Any], writing: int, log: IO[bytes]) -> None:
     """Never returns: whatever happens, the process ends here."""
     try:
         os.setpgid(0, 0)
+        interruption.by_default()
         _no_core_dump()
         faulthandler.enable(file=log)
         if hasattr(gc, "freeze"):
