@@ -163,6 +163,18 @@ def test_unusable_interpreter_says_why(run: Callable[..., Ran], tmp_path: Path) 
     assert "(shim: no such version)" in ran.err
 
 
+def test_environment_leaves_nothing_out(run: Callable[..., Ran]) -> None:
+    """Options and plugins that the environment has for pytest are not for the command's."""
+    ran = run(
+        "--clause=order.example",
+        "--clause=order.self",
+        PYTEST_ADDOPTS="-k test_example",
+        PYTEST_PLUGINS="nosuch",
+    )
+    assert ran.code == 0, ran.out + ran.err
+    assert len(ran.outcomes) > 1
+
+
 # --- the file of results -----------------------------------------------------------------
 
 

@@ -335,6 +335,9 @@ def _call(command: list[str], capture: bool = False) -> subprocess.CompletedProc
     pipe = subprocess.PIPE if capture else None
     # Plugins that are installed by chance cost time, and some make folders for themselves.
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    # What the environment adds for the pytests of another project could leave tests out.
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        environment.pop(name, None)
     with subprocess.Popen(
         command, env=environment, stdout=pipe, stderr=pipe, text=True, errors="replace"
     ) as process:
