@@ -163,6 +163,27 @@ def test_unusable_interpreter_says_why(run: Callable[..., Ran], tmp_path: Path) 
     assert "(shim: no such version)" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "says"),
+    [
+        ("echo ready", 4, "cannot import"),
+        (f'[ "$1" = -m ] || exec {sys.executable} "$@"', 3, "wrote no results"),
+    ],
+)
+def test_pretended_interpreter(
+    run: Callable[..., Ran], tmp_path: Path, line: str, code: int, says: str
+) -> None:
+    """Whatever runs nothing and exits with 0 is no pass."""
+    shim = tmp_path / "shim"
+    shim.write_text(f"#!/bin/sh\n{line}\nexit 0\n")
+    shim.chmod(0o755)
+    (tmp_path / "results.jsonl").write_text("{}\n")
+    ran = run("--python", str(shim), "--clause=order.example")
+    assert (ran.code, ran.records) == (code, [{}])
+    assert says in ran.err
+    assert len(ran.err.strip().splitlines()) == 1
+
+
 def test_environment_leaves_nothing_out(run: Callable[..., Ran]) -> None:
     """Options and plugins that the environment has for pytest are not for the command's."""
     ran = run(

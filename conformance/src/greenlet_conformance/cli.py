@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import math
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -251,7 +252,7 @@ def _run(options: argparse.Namespace, book: spec.Spec, arguments: list[str]) -> 
     book.select(options.clause)
     output = _checked_output(options.output)
     if options.python:
-        return _run_elsewhere(options.python, arguments)
+        return _run_elsewhere(options.python, arguments, output)
     # Beside the output, so that the finished file is moved over the old one in one step.
     with _scratch_folder(output) as scratch:
         found = Path(scratch, "results.jsonl")
@@ -361,11 +362,14 @@ def _end(process: subprocess.Popen[str]) -> None:
             return
 
 
-def _run_elsewhere(python: str, arguments: list[str]) -> int:
+def _run_elsewhere(python: str, arguments: list[str], output: Path | None) -> int:
     """Runs the same command by another interpreter, which must have this package."""
     at = next(i for i, a in enumerate(arguments) if a == "--python" or a.startswith("--python="))
     rest = arguments[:at] + arguments[at + (1 if "=" in arguments[at] else 2) :]
-    check = [python, "-c", "import greenlet_conformance.plugin; print('ready')"]
+    # What it answers must be found out, so that no program passes that says the same to anything.
+    token = secrets.token_hex(8)
+    program = f"import greenlet_conformance.plugin; print('{token}'[::-1])"
+    check = [python, "-c", program]
     try:
         found = subprocess.run(
             check,
@@ -378,16 +382,28 @@ def _run_elsewhere(python: str, arguments: list[str]) -> int:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise _BadInterpreterError(f"{python} does not run: {error}") from None
-    if found.returncode or found.stdout.split()[-1:] != ["ready"]:
+    if found.returncode or found.stdout.split()[-1:] != [token[::-1]]:
         raise _BadInterpreterError(
             f"{python} cannot import greenlet_conformance ({_why(found.stderr)}); it must be a"
             f" Python 3.9 or newer with this package: {python} -m pip install ./conformance"
         )
+    before = _identity(output)
     try:
         code = _call([python, "-m", "greenlet_conformance", *rest]).returncode
     except KeyboardInterrupt:
         return TRUNCATED  # the command over there has said so
+    if output and code == AS_EXPECTED and _identity(output) == before:
+        _complain(f"{python} wrote no results to {output}, though it exited with 0")
+        return TRUNCATED
     return code if code >= 0 else TRUNCATED
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """Tells a file from one that takes its place later; None if there is none."""
+    if path is None or not path.exists():
+        return None
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
 
 
 def _why(stderr: str) -> str:
