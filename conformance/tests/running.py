@@ -59,7 +59,13 @@ def start(command: list[str], cwd: Path, jsonl: Path | None = None, **environmen
     """Runs a command with the modules of this folder importable."""
     env = {**os.environ, "PYTHONPATH": str(TESTS), "NO_COLOR": "1", **environment}
     done = subprocess.run(
-        command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300
+        command,
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        errors="backslashreplace",
+        timeout=300,
     )
     lines = jsonl.read_text(encoding="utf-8").splitlines() if jsonl and jsonl.exists() else []
     return Ran(done.returncode, done.stdout, done.stderr, [json.loads(line) for line in lines])
