@@ -13,7 +13,7 @@ from pathlib import Path
 
 import made
 import pytest
-from running import TESTS, Ran
+from running import TESTS, Ran, start
 
 from greenlet_conformance import cli, spec
 
@@ -58,6 +58,30 @@ def test_reader_goes_away(tmp_path: Path, arguments: list[str], code: int) -> No
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (code, "")
+
+
+@pytest.mark.parametrize("to", [">&-", ">/dev/full"])
+@pytest.mark.parametrize("command", ["list", "show", "diff", "report", "run"])
+def test_output_has_no_room(tmp_path: Path, command: str, to: str) -> None:
+    """A standard output that is closed or full is one line, and neither a pass nor a failure."""
+    path = str(made.write(tmp_path / "run.jsonl", made.lines()))
+    arguments = {
+        "list": ["list"],
+        "show": ["show", "life.kill"],
+        "diff": ["diff", path, path],
+        "report": ["report", path, "--output-dir", str(tmp_path / "report")],
+        "run": ["run", "--clause=order.example", "--output", path],
+    }[command]
+    line = ["sh", "-c", f'"$@" {to}', "sh", sys.executable, "-m", "greenlet_conformance"]
+    before = Path(path).read_text(encoding="utf-8")
+    ran = start([*line, *arguments], tmp_path)
+    errors = [line for line in ran.err.splitlines() if line.startswith("greenlet-conformance: ")]
+    assert len(errors) == 1
+    if (command, to) == ("run", ">/dev/full"):
+        assert ran.code == 3  # it is pytest that has no room, and says so in its own way
+    else:
+        assert (ran.code, ran.err.splitlines()) == (2, errors)
+    assert Path(path).read_text(encoding="utf-8") == before
 
 
 def test_show(capsys: pytest.CaptureFixture[str]) -> None:

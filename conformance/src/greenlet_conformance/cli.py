@@ -91,6 +91,9 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; answers its exit code (see ``--help``)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if sys.stdout is None:  # as `>&-` makes it
+        _complain("standard output is closed; `>/dev/null` throws it away")
+        return BAD_COMMAND
     options = _parser().parse_args(arguments)
     try:
         with interruption.raised():
@@ -99,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code
     except BrokenPipeError:
         # Whoever reads has had enough, as `| head` has; the rest goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _throw_away_the_rest()
         return AS_EXPECTED if options.command in ("list", "show") else TRUNCATED
     except BadOutputError as error:
         _complain(str(error))
@@ -120,10 +123,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     ) as error:
         _complain(str(error))
         return UNKNOWN_NAME
+    except OSError as error:
+        _throw_away_the_rest()
+        _complain(f"cannot write: {error}" if error.filename is None else str(error))
+        return BAD_COMMAND
     except KeyboardInterrupt:
-        if sys.stdout.isatty():
-            print()  # pytest's line of dots is not ended
-        print("interrupted; nothing was written", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            if sys.stdout.isatty():
+                print(flush=True)  # pytest's line of dots is not ended
+            print("interrupted; nothing was written", file=sys.stderr)
         return TRUNCATED
 
 
@@ -138,7 +146,15 @@ def _dispatch(options: argparse.Namespace, arguments: list[str]) -> int:
     return _show(options, book)
 
 
+def _throw_away_the_rest() -> None:
+    """What is still to be written to standard output goes nowhere, when the process ends too."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _complain(message: str) -> None:
+    if sys.stderr is None:
+        return  # and what is printed to None appears on standard output
     for line in message.splitlines():
         print(f"greenlet-conformance: error: {line}", file=sys.stderr)
 
@@ -275,8 +291,11 @@ def _run(options: argparse.Namespace, book: spec.Spec, arguments: list[str]) -> 
         try:
             as_expected = results.read(found).as_expected
         except results.ResultsError as error:
+            if not found.exists():
+                _complain(f"pytest ended with {code} before any test; there are no results")
+                return TRUNCATED
             _complain(str(error).replace(str(found), "the results"))
-            if output and found.exists():
+            if output:
                 partial = output.with_name(f"{output.name}.partial")
                 found.replace(partial)
                 _complain(f"what there is of them is in {partial}; {output} was not touched")
