@@ -6,10 +6,11 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Ran
+from running import UPSTREAM, Ran, module
 
 from greenlet_conformance import interruption, isolation, plugin
 
@@ -112,6 +113,32 @@ def test_signals_are_as_usual() -> None:
         died = isolation.run(work, 30)
     assert isinstance(died, isolation.Died)
     assert "SIGTERM" in died.message
+
+
+@pytest.mark.parametrize("escape", ["returns", "raises"])
+def test_forked_process_does_not_answer(escape: str) -> None:
+    """A process that a test forked and that leaves it, first or last, has no say in its result."""
+
+    def work() -> int:
+        me = os.getpid()
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            if os.fork():
+                return me
+            time.sleep(0.1)
+        elif escape == "raises":
+            raise RuntimeError("of no concern")
+        return -1
+
+    assert isolation.run(work, 30) > 0
+
+
+def test_fork_at_import(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """An implementation that forks when it is imported has one result for each test."""
+    environment = module(tmp_path / "made", f"import os\n{UPSTREAM}os.fork()\n")
+    ran = run("--impl=made_up", "--clause=order.example", **environment)
+    assert (ran.code, ran.outcomes) == (0, {"test_example": "PASS"})
 
 
 def test_slow_suite_is_told() -> None:

@@ -101,7 +101,11 @@ def _fork() -> int:
 
 
 def _child(work: Callable[[], Any], writing: int, log: IO[bytes]) -> None:
-    """Never returns: whatever happens, the process ends here."""
+    """Never returns: whatever happens, the process ends here.
+
+    So does one that the test forked and lost control of; only the test's own process answers.
+    """
+    me = os.getpid()
     try:
         os.setpgid(0, 0)
         interruption.by_default()
@@ -110,6 +114,8 @@ def _child(work: Callable[[], Any], writing: int, log: IO[bytes]) -> None:
         if hasattr(gc, "freeze"):
             gc.freeze()  # what the parent made is no garbage of the test
         result = work()
+        if os.getpid() != me:
+            os._exit(0)
         os.dup2(log.fileno(), 1)  # what the end of garbage prints is no one's output
         os.dup2(log.fileno(), 2)
         gc.collect()
@@ -118,7 +124,8 @@ def _child(work: Callable[[], Any], writing: int, log: IO[bytes]) -> None:
             line = line[os.write(writing, line) :]
         os._exit(0)
     except BaseException:
-        os.write(log.fileno(), traceback.format_exc().encode(errors="replace"))
+        if os.getpid() == me:
+            os.write(log.fileno(), traceback.format_exc().encode(errors="replace"))
     finally:
         os._exit(3)
 
