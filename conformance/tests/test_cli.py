@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import made
 import pytest
-from running import TESTS, Ran, start
+from running import TESTS, UPSTREAM, Ran, module, start
 
 from greenlet_conformance import cli, spec
 
@@ -243,13 +244,47 @@ def test_output_outlives_truncation(run: Callable[..., Ran], tmp_path: Path) -> 
     assert names == ["results.jsonl", "results.jsonl.partial"]
 
 
-@pytest.mark.parametrize("output", [".", "nosuch/results.jsonl", "/dev/null"])
+@pytest.mark.parametrize("output", [".", "nosuch/results.jsonl", "/dev/null", "x" * 300])
 def test_impossible_output(run: Callable[..., Ran], output: str) -> None:
     """An output that cannot be written is refused before anything runs."""
     ran = run("--output", output, "--clause=order.example")
     assert (ran.code, ran.out) == (2, "")
     assert len(ran.err.strip().splitlines()) == 1
     assert output in ran.err
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_output_is_taken_meanwhile(run: Callable[..., Ran], tmp_path: Path, cut: bool) -> None:
+    """Results that cannot go where they should are kept beside it, whole or not."""
+    output = tmp_path / "out.jsonl"
+    taken = tmp_path / ("out.jsonl.partial" if cut else "out.jsonl")
+    environment = module(
+        tmp_path / "made",
+        f"import os\n{UPSTREAM}os.makedirs({str(taken)!r}, exist_ok=True)\n"
+        "class greenlet(greenlet): throw = None\n",
+    )
+    clauses = ["--clause=throw.class", "--clause=throw.instance"]
+    ran = run("--impl=made_up", *clauses, *["-x"] * cut, "--output", str(output), **environment)
+    assert ran.code == (3 if cut else 2)
+    [kept] = tmp_path.glob("conformance-*.jsonl")
+    assert str(kept) in ran.err.splitlines()[-1]
+    kinds = [json.loads(line)["kind"] for line in kept.read_text(encoding="utf-8").splitlines()]
+    assert kinds[-2:] == (["clause", "result"] if cut else ["result", "footer"])
+    assert sorted(tmp_path.iterdir()) == sorted([kept, taken, tmp_path / "made"])
+
+
+def test_output_has_a_limit(tmp_path: Path) -> None:
+    """Results that cannot even be begun are no wrong name."""
+    output = tmp_path / "results.jsonl"
+    arguments = [sys.executable, "-m", "greenlet_conformance", "run", "--clause=tree.*"]
+    ran = start(
+        ["sh", "-c", 'ulimit -f 4; "$@"', "sh", *arguments, "--output", str(output)],
+        tmp_path,
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    assert ran.code == 2, ran.err
+    assert "File too large" in ran.err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -287,7 +287,8 @@ def _run(options: argparse.Namespace, book: spec.Spec, arguments: list[str]) -> 
         command += ["--verbose"] if options.verbose else []
         code = _call([sys.executable, "-m", "pytest", *command]).returncode
         if code == PYTEST_USAGE_ERROR:
-            return UNKNOWN_NAME
+            # It did not complain when it collected, so what it cannot use is the file it writes.
+            return BAD_COMMAND
         try:
             as_expected = results.read(found).as_expected
         except results.ResultsError as error:
@@ -296,12 +297,13 @@ def _run(options: argparse.Namespace, book: spec.Spec, arguments: list[str]) -> 
                 return TRUNCATED
             _complain(str(error).replace(str(found), "the results"))
             if output:
-                partial = output.with_name(f"{output.name}.partial")
-                found.replace(partial)
+                partial = _keep(found, output.with_name(f"{output.name}.partial"))
                 _complain(f"what there is of them is in {partial}; {output} was not touched")
             return TRUNCATED
         if output:
-            found.replace(output)
+            kept = _keep(found, output)
+            if kept != output:
+                raise BadOutputError(f"{output} cannot be replaced; the results are in {kept}")
     if code not in (PYTEST_OK, PYTEST_FAILED):
         return TRUNCATED
     return AS_EXPECTED if as_expected and code == PYTEST_OK else FAILURES
@@ -312,6 +314,12 @@ def _checked_output(name: str | None) -> Path | None:
     if name is None:
         return None
     path = Path(name).resolve()
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise BadOutputError(f"--output {name}: {error.strerror}") from None
     if path.is_dir():
         raise BadOutputError(f"--output {name}: is a folder; name a file in it")
     if not path.parent.is_dir():
@@ -319,6 +327,19 @@ def _checked_output(name: str | None) -> Path | None:
     if path.exists() and not path.is_file():
         raise BadOutputError(f"--output {name}: is not a regular file")
     return path
+
+
+def _keep(found: Path, wanted: Path) -> Path:
+    """Moves a file of results out of the scratch folder beside it; answers where to.
+
+    That is another name if the wanted one cannot be had any more: nothing that has run is lost.
+    """
+    try:
+        return found.replace(wanted)
+    except OSError:
+        handle, name = tempfile.mkstemp(".jsonl", "conformance-", wanted.parent)
+        os.close(handle)
+        return found.replace(name)
 
 
 def _scratch_folder(output: Path | None) -> tempfile.TemporaryDirectory[str]:
