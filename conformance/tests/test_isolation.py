@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
@@ -113,6 +114,18 @@ def test_signals_are_as_usual() -> None:
         died = isolation.run(work, 30)
     assert isinstance(died, isolation.Died)
     assert "SIGTERM" in died.message
+
+
+def test_hang_that_dies_otherwise() -> None:
+    """A hang is a TIMEOUT, also if the process does not survive being asked where it is."""
+
+    def work() -> None:
+        signal.signal(signal.SIGABRT, lambda *_: ctypes.string_at(0))
+        time.sleep(60)
+
+    died = isolation.run(work, 0.5)
+    assert isinstance(died, isolation.Died)
+    assert died.kind == "TIMEOUT"
 
 
 @pytest.mark.parametrize("escape", ["returns", "raises"])
