@@ -44,11 +44,28 @@ def selecting(clauses: Iterable[str]) -> list[str]:
     return [f"--clause={clause}" for clause in sorted(clauses)]
 
 
+#: The names of upstream, for an implementation that a test makes up.
+UPSTREAM = "from greenlet import GreenletExit, error, getcurrent, gettrace, greenlet, settrace\n"
+
+
+def module(folder: Path, text: str) -> dict[str, str]:
+    """Writes the module ``made_up``; answers the environment in which it can be imported."""
+    folder.mkdir(exist_ok=True)
+    (folder / "made_up.py").write_text(text, encoding="utf-8")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), str(TESTS)])}
+
+
 def start(command: list[str], cwd: Path, jsonl: Path | None = None, **environment: str) -> Ran:
     """Runs a command with the modules of this folder importable."""
     env = {**os.environ, "PYTHONPATH": str(TESTS), "NO_COLOR": "1", **environment}
     done = subprocess.run(
-        command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300
+        command,
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        errors="backslashreplace",
+        timeout=300,
     )
     lines = jsonl.read_text(encoding="utf-8").splitlines() if jsonl and jsonl.exists() else []
     return Ran(done.returncode, done.stdout, done.stderr, [json.loads(line) for line in lines])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import made
 import pytest
-from running import TESTS, Ran
+from running import TESTS, UPSTREAM, Ran, module, start
 
 from greenlet_conformance import cli, spec
 
@@ -58,6 +59,30 @@ def test_reader_goes_away(tmp_path: Path, arguments: list[str], code: int) -> No
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (code, "")
+
+
+@pytest.mark.parametrize("to", [">&-", ">/dev/full"])
+@pytest.mark.parametrize("command", ["list", "show", "diff", "report", "run"])
+def test_output_has_no_room(tmp_path: Path, command: str, to: str) -> None:
+    """A standard output that is closed or full is one line, and neither a pass nor a failure."""
+    path = str(made.write(tmp_path / "run.jsonl", made.lines()))
+    arguments = {
+        "list": ["list"],
+        "show": ["show", "life.kill"],
+        "diff": ["diff", path, path],
+        "report": ["report", path, "--output-dir", str(tmp_path / "report")],
+        "run": ["run", "--clause=order.example", "--output", path],
+    }[command]
+    line = ["sh", "-c", f'"$@" {to}', "sh", sys.executable, "-m", "greenlet_conformance"]
+    before = Path(path).read_text(encoding="utf-8")
+    ran = start([*line, *arguments], tmp_path)
+    errors = [line for line in ran.err.splitlines() if line.startswith("greenlet-conformance: ")]
+    assert len(errors) == 1
+    if (command, to) == ("run", ">/dev/full"):
+        assert ran.code == 3  # it is pytest that has no room, and says so in its own way
+    else:
+        assert (ran.code, ran.err.splitlines()) == (2, errors)
+    assert Path(path).read_text(encoding="utf-8") == before
 
 
 def test_show(capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,6 +188,39 @@ def test_unusable_interpreter_says_why(run: Callable[..., Ran], tmp_path: Path) 
     assert "(shim: no such version)" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "says"),
+    [
+        ("echo ready", 4, "cannot import"),
+        (f'[ "$1" = -m ] || exec {sys.executable} "$@"', 3, "wrote no results"),
+    ],
+)
+def test_pretended_interpreter(
+    run: Callable[..., Ran], tmp_path: Path, line: str, code: int, says: str
+) -> None:
+    """Whatever runs nothing and exits with 0 is no pass."""
+    shim = tmp_path / "shim"
+    shim.write_text(f"#!/bin/sh\n{line}\nexit 0\n")
+    shim.chmod(0o755)
+    (tmp_path / "results.jsonl").write_text("{}\n")
+    ran = run("--python", str(shim), "--clause=order.example")
+    assert (ran.code, ran.records) == (code, [{}])
+    assert says in ran.err
+    assert len(ran.err.strip().splitlines()) == 1
+
+
+def test_environment_leaves_nothing_out(run: Callable[..., Ran]) -> None:
+    """Options and plugins that the environment has for pytest are not for the command's."""
+    ran = run(
+        "--clause=order.example",
+        "--clause=order.self",
+        PYTEST_ADDOPTS="-k test_example",
+        PYTEST_PLUGINS="nosuch",
+    )
+    assert ran.code == 0, ran.out + ran.err
+    assert len(ran.outcomes) > 1
+
+
 # --- the file of results -----------------------------------------------------------------
 
 
@@ -186,7 +244,7 @@ def test_output_outlives_truncation(run: Callable[..., Ran], tmp_path: Path) -> 
     assert names == ["results.jsonl", "results.jsonl.partial"]
 
 
-@pytest.mark.parametrize("output", [".", "nosuch/results.jsonl", "/dev/null"])
+@pytest.mark.parametrize("output", [".", "nosuch/results.jsonl", "/dev/null", "x" * 300])
 def test_impossible_output(run: Callable[..., Ran], output: str) -> None:
     """An output that cannot be written is refused before anything runs."""
     ran = run("--output", output, "--clause=order.example")
@@ -195,9 +253,47 @@ def test_impossible_output(run: Callable[..., Ran], output: str) -> None:
     assert output in ran.err
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_output_is_taken_meanwhile(run: Callable[..., Ran], tmp_path: Path, cut: bool) -> None:
+    """Results that cannot go where they should are kept beside it, whole or not."""
+    output = tmp_path / "out.jsonl"
+    taken = tmp_path / ("out.jsonl.partial" if cut else "out.jsonl")
+    environment = module(
+        tmp_path / "made",
+        f"import os\n{UPSTREAM}os.makedirs({str(taken)!r}, exist_ok=True)\n"
+        "class greenlet(greenlet): throw = None\n",
+    )
+    clauses = ["--clause=throw.class", "--clause=throw.instance"]
+    ran = run("--impl=made_up", *clauses, *["-x"] * cut, "--output", str(output), **environment)
+    assert ran.code == (3 if cut else 2)
+    [kept] = tmp_path.glob("conformance-*.jsonl")
+    assert str(kept) in ran.err.splitlines()[-1]
+    kinds = [json.loads(line)["kind"] for line in kept.read_text(encoding="utf-8").splitlines()]
+    assert kinds[-2:] == (["clause", "result"] if cut else ["result", "footer"])
+    assert sorted(tmp_path.iterdir()) == sorted([kept, taken, tmp_path / "made"])
+
+
+def test_output_has_a_limit(tmp_path: Path) -> None:
+    """Results that cannot even be begun are no wrong name."""
+    output = tmp_path / "results.jsonl"
+    arguments = [sys.executable, "-m", "greenlet_conformance", "run", "--clause=tree.*"]
+    ran = start(
+        ["sh", "-c", 'ulimit -f 4; "$@"', "sh", *arguments, "--output", str(output)],
+        tmp_path,
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    assert ran.code == 2, ran.err
+    assert "File too large" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("to", ["command", "terminal"])
-def test_interrupt(tmp_path: Path, to: str) -> None:
-    """Ctrl-C is one line and exit code 3; nothing is written, and no test is left running."""
+def test_interrupt(tmp_path: Path, to: str, number: signal.Signals) -> None:
+    """Ctrl-C is one line and exit code 3; nothing is written, and no test is left running.
+
+    So are SIGTERM and the end of the terminal.
+    """
     output = tmp_path / "results.jsonl"
     output.write_text("earlier")
     command = [sys.executable, "-m", "greenlet_conformance", "run", "--impl=hanging"]
@@ -216,9 +312,9 @@ def test_interrupt(tmp_path: Path, to: str) -> None:
             time.sleep(0.05)
         time.sleep(0.5)
         if to == "terminal":
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, number)
         else:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
         # A test that is left running would keep the pipes open.
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (3, "interrupted; nothing was written\n")

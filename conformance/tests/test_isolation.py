@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Ran
+from running import UPSTREAM, Ran, module
 
-from greenlet_conformance import isolation, plugin
+from greenlet_conformance import interruption, isolation, plugin
 
 CLAUSES = ["--clause=throw.instance", "--clause=throw.class", "--clause=order.example"]
 
@@ -98,6 +101,57 @@ def test_garbage_is_exercised() -> None:
     died = isolation.run(work, 10)
     assert isinstance(died, isolation.Died)
     assert "SIGABRT" in died.message
+
+
+def test_signals_are_as_usual() -> None:
+    """What ends the command like Ctrl-C ends a test as it ends any process."""
+
+    def work() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    with interruption.raised():
+        died = isolation.run(work, 30)
+    assert isinstance(died, isolation.Died)
+    assert "SIGTERM" in died.message
+
+
+def test_hang_that_dies_otherwise() -> None:
+    """A hang is a TIMEOUT, also if the process does not survive being asked where it is."""
+
+    def work() -> None:
+        signal.signal(signal.SIGABRT, lambda *_: ctypes.string_at(0))
+        time.sleep(60)
+
+    died = isolation.run(work, 0.5)
+    assert isinstance(died, isolation.Died)
+    assert died.kind == "TIMEOUT"
+
+
+@pytest.mark.parametrize("escape", ["returns", "raises"])
+def test_forked_process_does_not_answer(escape: str) -> None:
+    """A process that a test forked and that leaves it, first or last, has no say in its result."""
+
+    def work() -> int:
+        me = os.getpid()
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            if os.fork():
+                return me
+            time.sleep(0.1)
+        elif escape == "raises":
+            raise RuntimeError("of no concern")
+        return -1
+
+    assert isolation.run(work, 30) > 0
+
+
+def test_fork_at_import(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """An implementation that forks when it is imported has one result for each test."""
+    environment = module(tmp_path / "made", f"import os\n{UPSTREAM}os.fork()\n")
+    ran = run("--impl=made_up", "--clause=order.example", **environment)
+    assert (ran.code, ran.outcomes) == (0, {"test_example": "PASS"})
 
 
 def test_slow_suite_is_told() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from broken.model import BEYOND, MODELLED
-from running import Ran, selecting
+from running import UPSTREAM, Ran, module, selecting
 
 from greenlet_conformance import SUITE, expectations, results
 
@@ -328,6 +328,31 @@ def test_unsupported(run: Callable[..., Ran], tmp_path: Path) -> None:
     ran = run("--impl", "hanging", "--clause=throw.class", "--expectations", expect(tmp_path, text))
     assert ran.outcomes == {"test_class": "UNSUPPORTED"}
     assert ran.code == 0
+
+
+@pytest.mark.parametrize("raises", ["unittest.SkipTest", "pytest.skip", "pytest.xfail"])
+@pytest.mark.parametrize("isolation", [[], ["--no-isolate"]])
+def test_only_the_suite_skips(
+    run: Callable[..., Ran], tmp_path: Path, raises: str, isolation: list[str]
+) -> None:
+    """An implementation that raises what pytest takes for a skip has failed."""
+    says = f"def raising(*a, **k): raise {raises}('not today')\n"
+    environment = module(
+        tmp_path / "made",
+        f"import pytest, unittest\n{UPSTREAM}{says}class greenlet(greenlet): throw = raising\n",
+    )
+    ran = run("--impl=made_up", "--clause=throw.class", *isolation, **environment)
+    assert (ran.code, ran.outcomes) == (1, {"test_class": "FAIL"})
+    assert "not today" in str(ran.records[-2]["message"])
+
+
+def test_the_suite_may_skip(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """What the suite itself skips, for want of a module, is unsupported."""
+    missing = f"import sys\n{UPSTREAM}sys.modules['tracemalloc'] = None\n"
+    environment = module(tmp_path / "made", missing)
+    ran = run("--impl=made_up", "--clause=life.released.memory", **environment)
+    assert ran.code == 0
+    assert set(ran.outcomes.values()) == {"PASS", "UNSUPPORTED"}
 
 
 FREE_THREADED = str(bool(sysconfig.get_config_var("Py_GIL_DISABLED"))).lower()

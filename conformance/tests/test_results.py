@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import made
 import pytest
-from running import Ran
+from running import UPSTREAM, Ran, module
 
-from greenlet_conformance import results
+from greenlet_conformance import cli, results
 
 SCHEMA = json.loads(results.SCHEMA_FILE.read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(
@@ -104,6 +105,30 @@ def test_reader_refuses(records: list[dict[str, Any]], tmp_path: Path, how: str)
         results.read(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_lone_surrogates(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """What no file can hold is spelled out, in a message as in a version."""
+    odd = (
+        "__version__ = '7\\udcff\\n8'\n"
+        "def raising(*a, **k): raise ValueError('bad \\udcfe')\n"
+        "class greenlet(greenlet): throw = raising\n"
+    )
+    ran = run("--impl=made_up", "--clause=throw.class", **module(tmp_path / "made", UPSTREAM + odd))
+    assert (ran.code, ran.outcomes) == (1, {"test_class": "FAIL"})
+    assert ran.records[0]["implementation"] == {"module": "made_up", "version": r"7\udcff 8"}
+    assert r"conformance of made_up 7\udcff 8: 1 FAIL" in ran.out
+    assert r"ValueError: bad \udcfe" in str(ran.records[-2]["message"])
+
+
+@pytest.mark.parametrize("key", ["test", "message", "link"])
+def test_lone_surrogates_from_elsewhere(tmp_path: Path, key: str) -> None:
+    """A file may have them escaped; a report can be made of it all the same."""
+    lines = made.lines()
+    lines[-2][key] += "\udcfe"
+    path = made.write(tmp_path / "odd.jsonl", lines)
+    assert cli.main(["report", str(path), "--output-dir", str(tmp_path / "report")]) == 0
+    assert getattr(results.read(path).results[-1], key).endswith(r"\udcfe")
 
 
 def test_labels(records: list[dict[str, Any]], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import math
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from greenlet_conformance import (
     diff,
     expectations,
     implementation,
+    interruption,
     isolation,
     proposals,
     providers,
@@ -65,8 +67,8 @@ _MODULES: dict[str, _Command] = {
     "fuzz": fuzz,
 }
 
-#: How long a command that was interrupted may take to end.
-_GRACE_SECONDS = 5.0
+#: How long a command may take to end that was interrupted too, and one that was asked to end.
+_TOLD_SECONDS, _GRACE_SECONDS = 1.0, 5.0
 
 
 class _BadInterpreterError(Exception):
@@ -89,14 +91,18 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; answers its exit code (see ``--help``)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if sys.stdout is None:  # as `>&-` makes it
+        _complain("standard output is closed; `>/dev/null` throws it away")
+        return BAD_COMMAND
     options = _parser().parse_args(arguments)
     try:
-        code = _dispatch(options, arguments)
-        sys.stdout.flush()
-        return code
+        with interruption.raised():
+            code = _dispatch(options, arguments)
+            sys.stdout.flush()
+            return code
     except BrokenPipeError:
         # Whoever reads has had enough, as `| head` has; the rest goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _throw_away_the_rest()
         return AS_EXPECTED if options.command in ("list", "show") else TRUNCATED
     except BadOutputError as error:
         _complain(str(error))
@@ -117,10 +123,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     ) as error:
         _complain(str(error))
         return UNKNOWN_NAME
+    except OSError as error:
+        _throw_away_the_rest()
+        _complain(f"cannot write: {error}" if error.filename is None else str(error))
+        return BAD_COMMAND
     except KeyboardInterrupt:
-        if sys.stdout.isatty():
-            print()  # pytest's line of dots is not ended
-        print("interrupted; nothing was written", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            if sys.stdout.isatty():
+                print(flush=True)  # pytest's line of dots is not ended
+            print("interrupted; nothing was written", file=sys.stderr)
         return TRUNCATED
 
 
@@ -135,7 +146,15 @@ def _dispatch(options: argparse.Namespace, arguments: list[str]) -> int:
     return _show(options, book)
 
 
+def _throw_away_the_rest() -> None:
+    """What is still to be written to standard output goes nowhere, when the process ends too."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _complain(message: str) -> None:
+    if sys.stderr is None:
+        return  # and what is printed to None appears on standard output
     for line in message.splitlines():
         print(f"greenlet-conformance: error: {line}", file=sys.stderr)
 
@@ -249,7 +268,7 @@ def _run(options: argparse.Namespace, book: spec.Spec, arguments: list[str]) -> 
     book.select(options.clause)
     output = _checked_output(options.output)
     if options.python:
-        return _run_elsewhere(options.python, arguments)
+        return _run_elsewhere(options.python, arguments, output)
     # Beside the output, so that the finished file is moved over the old one in one step.
     with _scratch_folder(output) as scratch:
         found = Path(scratch, "results.jsonl")
@@ -268,18 +287,23 @@ def _run(options: argparse.Namespace, book: spec.Spec, arguments: list[str]) -> 
         command += ["--verbose"] if options.verbose else []
         code = _call([sys.executable, "-m", "pytest", *command]).returncode
         if code == PYTEST_USAGE_ERROR:
-            return UNKNOWN_NAME
+            # It did not complain when it collected, so what it cannot use is the file it writes.
+            return BAD_COMMAND
         try:
             as_expected = results.read(found).as_expected
         except results.ResultsError as error:
+            if not found.exists():
+                _complain(f"pytest ended with {code} before any test; there are no results")
+                return TRUNCATED
             _complain(str(error).replace(str(found), "the results"))
-            if output and found.exists():
-                partial = output.with_name(f"{output.name}.partial")
-                found.replace(partial)
+            if output:
+                partial = _keep(found, output.with_name(f"{output.name}.partial"))
                 _complain(f"what there is of them is in {partial}; {output} was not touched")
             return TRUNCATED
         if output:
-            found.replace(output)
+            kept = _keep(found, output)
+            if kept != output:
+                raise BadOutputError(f"{output} cannot be replaced; the results are in {kept}")
     if code not in (PYTEST_OK, PYTEST_FAILED):
         return TRUNCATED
     return AS_EXPECTED if as_expected and code == PYTEST_OK else FAILURES
@@ -290,6 +314,12 @@ def _checked_output(name: str | None) -> Path | None:
     if name is None:
         return None
     path = Path(name).resolve()
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise BadOutputError(f"--output {name}: {error.strerror}") from None
     if path.is_dir():
         raise BadOutputError(f"--output {name}: is a folder; name a file in it")
     if not path.parent.is_dir():
@@ -297,6 +327,19 @@ def _checked_output(name: str | None) -> Path | None:
     if path.exists() and not path.is_file():
         raise BadOutputError(f"--output {name}: is not a regular file")
     return path
+
+
+def _keep(found: Path, wanted: Path) -> Path:
+    """Moves a file of results out of the scratch folder beside it; answers where to.
+
+    That is another name if the wanted one cannot be had any more: nothing that has run is lost.
+    """
+    try:
+        return found.replace(wanted)
+    except OSError:
+        handle, name = tempfile.mkstemp(".jsonl", "conformance-", wanted.parent)
+        os.close(handle)
+        return found.replace(name)
 
 
 def _scratch_folder(output: Path | None) -> tempfile.TemporaryDirectory[str]:
@@ -326,10 +369,16 @@ def _refused(command: list[str]) -> int | None:
 
 
 def _call(command: list[str], capture: bool = False) -> subprocess.CompletedProcess[str]:
-    """Runs a command. Raises KeyboardInterrupt, after the command's own end, on Ctrl-C."""
+    """Runs a command. Raises KeyboardInterrupt, after the command's own end, on Ctrl-C.
+
+    So it does on what counts as Ctrl-C, see ``interruption``.
+    """
     pipe = subprocess.PIPE if capture else None
     # Plugins that are installed by chance cost time, and some make folders for themselves.
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    # What the environment adds for the pytests of another project could leave tests out.
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        environment.pop(name, None)
     with subprocess.Popen(
         command, env=environment, stdout=pipe, stderr=pipe, text=True, errors="replace"
     ) as process:
@@ -349,15 +398,18 @@ def _end(process: subprocess.Popen[str]) -> None:
         if ask is not None:
             process.send_signal(ask)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_SECONDS)
+            process.wait(_GRACE_SECONDS if ask else _TOLD_SECONDS)
             return
 
 
-def _run_elsewhere(python: str, arguments: list[str]) -> int:
+def _run_elsewhere(python: str, arguments: list[str], output: Path | None) -> int:
     """Runs the same command by another interpreter, which must have this package."""
     at = next(i for i, a in enumerate(arguments) if a == "--python" or a.startswith("--python="))
     rest = arguments[:at] + arguments[at + (1 if "=" in arguments[at] else 2) :]
-    check = [python, "-c", "import greenlet_conformance.plugin; print('ready')"]
+    # What it answers must be found out, so that no program passes that says the same to anything.
+    token = secrets.token_hex(8)
+    program = f"import greenlet_conformance.plugin; print('{token}'[::-1])"
+    check = [python, "-c", program]
     try:
         found = subprocess.run(
             check,
@@ -370,16 +422,28 @@ def _run_elsewhere(python: str, arguments: list[str]) -> int:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise _BadInterpreterError(f"{python} does not run: {error}") from None
-    if found.returncode or found.stdout.split()[-1:] != ["ready"]:
+    if found.returncode or found.stdout.split()[-1:] != [token[::-1]]:
         raise _BadInterpreterError(
             f"{python} cannot import greenlet_conformance ({_why(found.stderr)}); it must be a"
             f" Python 3.9 or newer with this package: {python} -m pip install ./conformance"
         )
+    before = _identity(output)
     try:
         code = _call([python, "-m", "greenlet_conformance", *rest]).returncode
     except KeyboardInterrupt:
         return TRUNCATED  # the command over there has said so
+    if output and code == AS_EXPECTED and _identity(output) == before:
+        _complain(f"{python} wrote no results to {output}, though it exited with 0")
+        return TRUNCATED
     return code if code >= 0 else TRUNCATED
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """Tells a file from one that takes its place later; None if there is none."""
+    if path is None or not path.exists():
+        return None
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
 
 
 def _why(stderr: str) -> str:

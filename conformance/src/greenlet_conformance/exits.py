@@ -14,7 +14,8 @@ exit codes:
   1  some test had not its expected outcome: FAIL, CRASH, TIMEOUT or XPASS; a clause has no
      test; something became worse (diff); entries wait for a reason (update-expectations);
      a program was played differently (fuzz)
-  2  the command line was not understood, or the output cannot be written there
+  2  the command line was not understood, or the output cannot be written there,
+     standard output included
   3  a run was cut short or interrupted; whatever passed, this is no pass
   4  a name is wrong: implementation, clause, feature, interpreter, file of expectations or results;
      or Hypothesis is missing (fuzz)

@@ -77,7 +77,7 @@ def describe(name: str) -> dict[str, str]:
             version = importlib.metadata.version(name.partition(".")[0])
         except importlib.metadata.PackageNotFoundError:
             version = "unknown"
-    return {"version": version}
+    return {"version": " ".join(version.encode(errors="backslashreplace").decode().split())}
 
 
 def probe(name: str) -> Facts:

@@ -1,5 +1,7 @@
 """What the command adds to pytest: Ctrl-C ends it at once, and the command says so in one line.
 
+So do SIGTERM and SIGHUP.
+
 Plain pytest does not load this plugin, and reports an interruption in its own way.
 """
 
@@ -10,7 +12,12 @@ from collections.abc import Generator
 
 import pytest
 
-from greenlet_conformance import INTERRUPTED
+from greenlet_conformance import INTERRUPTED, interruption
+
+
+def pytest_configure() -> None:
+    """Lets the signals that end the command end its pytest in the same way."""
+    interruption.as_ctrl_c()
 
 
 @pytest.hookimpl(wrapper=True)  # the only way to come before pytest shows captured output

@@ -19,11 +19,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import traceback
 from collections import Counter
 from collections.abc import Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import _pytest
+import pluggy
 import pytest
 from _pytest.runner import runtestprotocol
 
@@ -115,6 +118,9 @@ class Run:
 RUN = pytest.StashKey[Run]()
 FACTS = pytest.StashKey[implementation.Facts]()
 FILES = pytest.StashKey[set[str]]()
+
+#: The folders of pytest's own code.
+PYTEST = {Path(module.__file__).parent for module in (_pytest, pluggy)}
 
 
 def current_run(config: pytest.Config) -> Run | None:
@@ -366,6 +372,32 @@ def _run_item(
         output = _output_of_the_dead(item.config)
         return [], dataclasses.replace(answer, message=answer.message + output)
     return [hook.pytest_report_from_serializable(config=item.config, data=d) for d in answer], None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Only the suite may skip: an implementation that raises a skip has failed the test."""
+    raised = call.excinfo  # pytest replaces it
+    report = yield
+    if _in_suite(item) and report.skipped and raised and not _skipped_by_suite(raised):
+        report.outcome = "failed"
+        report.longrepr = item.repr_failure(raised)
+        vars(report).pop("wasxfail", None)
+    return report
+
+
+def _skipped_by_suite(raised: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Whether the suite called ``pytest.skip`` or the like, or has the test marked so.
+
+    The exception then comes from code of pytest, and right below that is the suite or nothing.
+    """
+    files = [Path(frame.f_code.co_filename) for frame, _ in traceback.walk_tb(raised.tb)]
+    others = [file for file in files if not PYTEST.intersection(file.parents)]
+    if not isinstance(raised.value, pytest.skip.Exception) or files[-1] in others:
+        return False
+    return not others or SUITE in others[-1].parents
 
 
 def _output_of_the_dead(config: pytest.Config) -> str:

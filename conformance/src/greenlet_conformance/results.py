@@ -48,6 +48,17 @@ class TruncatedError(ResultsError):
     """The file has no footer: the run was cut short."""
 
 
+def writable(value: Any) -> Any:
+    """A value of JSON in which lone surrogates, which no file can hold, are spelled out."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, list):
+        return [writable(item) for item in value]
+    if isinstance(value, dict):
+        return {writable(key): writable(item) for key, item in value.items()}
+    return value
+
+
 # --- writing -----------------------------------------------------------------------------
 
 
@@ -78,7 +89,7 @@ class Writer:
         self._file.close()
 
     def _write(self, record: dict[str, Any]) -> None:
-        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._file.write(json.dumps(writable(record), ensure_ascii=False) + "\n")
         self._file.flush()
 
 
@@ -186,7 +197,7 @@ def read(path: Path) -> Run:
     for number, line in enumerate(lines, 1):
         try:
             if line.strip():
-                records.append(json.loads(line))
+                records.append(writable(json.loads(line)))
         except ValueError as error:
             if number == len(lines) and records:
                 break  # the line that was being written when the run ended
