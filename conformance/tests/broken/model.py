@@ -56,6 +56,8 @@ class Model:
     # --- making one ------------------------------------------------------------------
 
     def __init__(self, run: Any = None, parent: Any = None) -> None:
+        if parent is not None and hasattr(self, "_parent"):  # it is called again
+            self._check_parent(parent)
         if parent is None:
             parent = self._current()
         elif not isinstance(parent, Model):

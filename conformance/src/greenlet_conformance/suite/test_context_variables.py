@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
-from greenlet_conformance.suite.support import STEP_SECONDS, Worker, clause, raised_by, states
+from greenlet_conformance.suite.support import (
+    STEP_SECONDS,
+    Worker,
+    clause,
+    eventually,
+    raised_by,
+    states,
+)
 
 VARIABLE: ContextVar[Any] = ContextVar("VARIABLE", default="default")
 
@@ -631,6 +638,15 @@ def test_thread_running(impl: Any, worker: Worker) -> None:
     thread.join(STEP_SECONDS)
     assert results == ["own"]
     assert running[0].gr_context[VARIABLE] == "own"
+
+
+@clause("context.thread.running")
+def test_thread_exited(impl: Any, worker: Worker) -> None:
+    """The root of a thread that has exited does not count as running."""
+    root = worker(impl.getcurrent)
+    worker.exit()
+    assert eventually(lambda: root.dead)
+    assert raised_by(lambda: root.gr_context) is None
 
 
 @clause("context.thread.suspended")
