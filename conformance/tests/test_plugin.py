@@ -437,6 +437,14 @@ def test_wrong_expectations(
     assert ran.records == []
 
 
+@pytest.mark.parametrize("text", [f"a = {'9' * 5000}", f"a = {'[' * 100_000}"])
+def test_extreme_expectations(run: Callable[..., Ran], tmp_path: Path, text: str) -> None:
+    """So is a file that Python's reader of TOML cannot cope with."""
+    ran = run(ONE, "--expectations", expect(tmp_path, text))
+    assert (ran.code, ran.out) == (4, "")
+    assert len(ran.err.strip().splitlines()) == 1
+
+
 def test_missing_expectations_file(run: Callable[..., Ran]) -> None:
     """A file of expectations that does not exist is an error."""
     ran = run("--expectations", "nosuch.toml", ONE)

@@ -120,7 +120,7 @@ FACTS = pytest.StashKey[implementation.Facts]()
 FILES = pytest.StashKey[set[str]]()
 
 #: The folders of pytest's own code.
-PYTEST = {Path(module.__file__).parent for module in (_pytest, pluggy)}
+PYTEST = {Path(str(module.__file__)).parent for module in (_pytest, pluggy)}
 
 
 def current_run(config: pytest.Config) -> Run | None:
