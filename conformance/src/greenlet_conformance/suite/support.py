@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -92,6 +93,16 @@ def raised_by(function: Callable[..., Any], *args: Any, **kwargs: Any) -> BaseEx
     except BaseException as error:
         return error
     return None
+
+
+def eventually(condition: Callable[[], object]) -> bool:
+    """Whether the condition holds within a step's time."""
+    deadline = time.monotonic() + STEP_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def shape(value: Any) -> Any:

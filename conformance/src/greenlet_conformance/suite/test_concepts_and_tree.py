@@ -537,6 +537,29 @@ def test_parent_cycle(impl: Any) -> None:
 
 
 @clause("tree.parent-cycle")
+def test_parent_cycle_through_the_dead(impl: Any) -> None:
+    """The dead are part of the tree: no cycle leads through them either."""
+    root = impl.getcurrent()
+    a, b = impl.greenlet(lambda: None), impl.greenlet(lambda: None)
+    b.switch()
+    b.parent = a
+    for child, parent in ((a, b), (b, b)):
+        assert type(raised_by(setattr, child, "parent", parent)) is ValueError
+    assert (a.parent, b.parent) == (root, a)
+
+
+@clause("tree.parent-cycle")
+def test_parent_cycle_by_a_later_init(impl: Any) -> None:
+    """Nor does a cycle come about by calling __init__ again."""
+    root = impl.getcurrent()
+    a = impl.greenlet(lambda: None)
+    b = impl.greenlet(lambda: None, a)
+    for parent in (a, b):
+        assert type(raised_by(a.__init__, None, parent)) is ValueError
+    assert (a.parent, b.parent) == (root, a)
+
+
+@clause("tree.parent-cycle")
 def test_parent_cycle_of_the_running(impl: Any) -> None:
     """A running greenlet cannot be put under its own child, nor under itself."""
     root = impl.getcurrent()
@@ -554,6 +577,12 @@ def test_parent_cycle_of_the_running(impl: Any) -> None:
 def test_parent_deleted(impl: Any) -> None:
     """The parent cannot be deleted: AttributeError, and it is unchanged."""
     root = impl.getcurrent()
+    suspended = impl.greenlet(lambda: root.switch("waits"))
+    suspended.switch()
+    for started in (suspended, root):
+        parent = started.parent
+        assert type(raised_by(delattr, started, "parent")) is AttributeError
+        assert started.parent is parent
     g = impl.greenlet(lambda: "ran")
     for _ in range(2):
         with pytest.raises(AttributeError):

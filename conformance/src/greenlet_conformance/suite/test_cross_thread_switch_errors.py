@@ -537,6 +537,19 @@ def test_reparent_started(impl: Any, worker: Worker) -> None:
     assert home.log == [("got", "own")]
 
 
+@clause("thread.reparent-started")
+def test_reparent_started_to_the_exited(impl: Any, worker: Worker) -> None:
+    """A thread that has exited is another thread still."""
+    root = impl.getcurrent()
+    home = Home(impl, worker)
+    g = impl.greenlet(lambda: root.switch("waits"))
+    assert g.switch() == "waits"
+    worker.exit()
+    for parent in (home.root, home.suspended, home.unstarted):
+        assert type(raised_by(setattr, g, "parent", parent)) is ValueError
+    assert g.parent is root
+
+
 def died_there(impl: Any, worker: Worker, g: Any, home: Home) -> None:
     """Moves an unstarted greenlet to another thread, where it starts and ends."""
     g.parent = home.root

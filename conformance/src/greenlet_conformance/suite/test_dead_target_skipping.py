@@ -80,6 +80,18 @@ def test_chain(impl: Any, length: int) -> None:
     assert log == [("living", position) for position in range(length)]
 
 
+@clause("dead.skip.chain")
+def test_chain_of_thousands(impl: Any) -> None:
+    """However many there are, and deep in calls, too."""
+    log: list[Any] = []
+    living = Listener(impl, "living", log).greenlet
+    target = dead_chain(impl, 3000, living)[0]
+    assert target.switch("sent") == "living waits"
+    assert target.throw(KeyError("thrown")) == "living waits"
+    assert impl.greenlet(lambda: "result", target).switch() == "living waits"
+    assert [what for _, what, *_ in log] == ["sent", "raised", "result"]
+
+
 @clause("dead.skip.nearest")
 def test_nearest(impl: Any) -> None:
     """The nearest living ancestor receives, and those beyond are not touched."""

@@ -23,6 +23,7 @@ from greenlet_conformance.suite.support import (
     STEP_SECONDS,
     Worker,
     clause,
+    eventually,
     raised_by,
     root_of_current,
     shape,
@@ -68,16 +69,6 @@ def waiter(impl: Any, log: list[Any]) -> Any:
     g = impl.greenlet(run)
     g.switch()
     return g
-
-
-def eventually(condition: Callable[[], object]) -> bool:
-    """Whether the condition holds within a step's time."""
-    deadline = time.monotonic() + STEP_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 # --- killed ------------------------------------------------------------------------------
@@ -1217,11 +1208,10 @@ def test_thread_deferred(impl: Any, worker: Worker, use: str) -> None:
     assert log == []
     uses = {
         "getcurrent": lambda: impl.getcurrent() and None,
-        "switch": lambda: impl.getcurrent().switch("self") and None,
+        "switch": lambda: root.switch("self") and None,
         "new": lambda: impl.greenlet(lambda: None).switch(),
     }
     worker(uses[use])
-    worker(impl.getcurrent)
     assert log == [("ends", root, impl.GreenletExit)]
     assert (alive(), kept()) == (None, None)
 
@@ -1252,6 +1242,56 @@ def test_thread_deferred_parent(impl: Any, worker: Worker) -> None:
     worker(impl.getcurrent)
     assert worker(lambda: impl.greenlet(lambda: "as ever").switch()) == "as ever"
     assert log == [("parent is root", True)] * 4
+
+
+@clause("life.thread.deferred")
+def test_thread_deferred_into_a_greenlet(impl: Any) -> None:
+    """The parent of the killed is whoever is current in its thread then, and that goes on."""
+    log: list[Any] = []
+    held: list[Any] = []
+    current: list[Any] = []
+    is_suspended, is_dropped = threading.Event(), threading.Event()
+
+    def run() -> None:
+        try:
+            impl.getcurrent().parent.switch()
+        finally:
+            log.append(impl.getcurrent().parent is current[0])
+
+    def use() -> str:
+        current.append(impl.getcurrent())
+        is_suspended.set()
+        is_dropped.wait(STEP_SECONDS)
+        return "goes on" if impl.getcurrent() is current[0] else "is lost"
+
+    def work() -> None:
+        held.append(impl.greenlet(run))
+        held[0].switch()
+        log.append(impl.greenlet(use).switch())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    is_suspended.wait(STEP_SECONDS)
+    held.clear()
+    is_dropped.set()
+    thread.join()
+    assert log == [True, "goes on"]
+
+
+@clause("life.thread.deferred")
+def test_thread_deferred_from_garbage(impl: Any, worker: Worker) -> None:
+    """So does one that the collector of another thread finds in garbage."""
+    log: list[Any] = []
+    root = worker(impl.getcurrent)
+    held: list[Any] = worker(built_in, impl, log)
+    garbage, holder = Thing(), Thing()
+    garbage.other, holder.other = holder, garbage  # type: ignore[attr-defined]
+    holder.g = held.pop()  # type: ignore[attr-defined]
+    del garbage, holder
+    gc.collect()
+    assert log == []
+    worker(impl.getcurrent)
+    assert log == [("ends", root, impl.GreenletExit)]
 
 
 @clause("life.thread.deferred")

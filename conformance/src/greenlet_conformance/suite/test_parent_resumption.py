@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -560,7 +561,7 @@ def test_unstartable(impl: Any) -> None:
 
 
 @clause("parent.unstartable")
-@pytest.mark.parametrize("kind", [KeyError, KeyboardInterrupt, "GreenletExit"])
+@pytest.mark.parametrize("kind", [KeyError, RuntimeError, "GreenletExit"])
 def test_unstartable_by_its_lookup(impl: Any, kind: Any) -> None:
     """Whatever the lookup of run raises in the place of AttributeError goes the same way."""
     raised = getattr(impl, kind)("lookup") if isinstance(kind, str) else kind("lookup")
@@ -574,8 +575,13 @@ def test_unstartable_by_its_lookup(impl: Any, kind: Any) -> None:
     grandparent = waiting(impl, "grandparent", log)
     parent = Parent(parent=grandparent)
     child = impl.greenlet(lambda: "result", parent)
-    assert child.switch() == "grandparent ends"
-    assert log == [("grandparent", "raised", raised)]
+    result = child.switch()
+    if isinstance(
+        raised, impl.GreenletExit
+    ):  # of which the grandparent dies: it handles Exceptions
+        assert result is raised
+    else:
+        assert (result, log) == ("grandparent ends", [("grandparent", "raised", raised)])
     assert states(child, parent, grandparent) == ["dead", "unstarted", "dead"]
 
 
@@ -597,6 +603,35 @@ def test_exit_returned(impl: Any) -> None:
     assert type(made) is impl.GreenletExit
     assert made.args == ()
     assert log == ["cleaned up"] * 2
+
+
+@clause("parent.exit-returned")
+def test_exit_with_a_cause(impl: Any) -> None:
+    """One that another exception has caused, or that another one followed, is no less one."""
+    instance = impl.GreenletExit("words")
+    cause = KeyError("cause")
+
+    def leave() -> None:
+        try:
+            raise KeyError("context")
+        except KeyError:
+            raise instance from cause
+
+    assert impl.greenlet(leave).switch() is instance
+    assert instance.__cause__ is cause
+    assert type(instance.__context__) is KeyError
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="has no groups of exceptions")
+@clause("parent.base-exceptions")
+def test_group_of_exits(impl: Any) -> None:
+    """A group is no GreenletExit, whatever is in it."""
+    group = BaseExceptionGroup("of one", [impl.GreenletExit()])  # noqa: F821
+
+    def fail() -> None:
+        raise group
+
+    assert raised_by(impl.greenlet(fail).switch) is group
 
 
 @clause("parent.exit-returned")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -401,10 +402,38 @@ def test_value(impl: Any) -> None:
         error = caught(g, ValueError, value)
         assert type(error) is ValueError
         assert error.args == args
+    pair = namedtuple("pair", "one two")(1, 2)  # a tuple, too
+    assert caught(g, ValueError, pair).args == (1, 2)
     instance, sub = LookupError("mine"), KeyError("sub")
     assert caught(g, LookupError, instance) is instance
     assert caught(g, LookupError, sub) is sub
     assert caught(g, Exception, sub, None) is sub
+
+
+def by_state(impl: Any) -> dict[str, Any]:
+    """Targets of each state; what is thrown at the unstarted and the dead arrives in a catcher."""
+    unstarted, dead = (impl.greenlet(lambda: "ran", catcher(impl)) for _ in range(2))
+    dead.throw()
+    assert states(unstarted, dead) == ["unstarted", "dead"]
+    return {"suspended": catcher(impl), "unstarted": unstarted, "dead": dead}
+
+
+STATES = pytest.mark.parametrize("state", ["suspended", "unstarted", "dead"])
+
+
+@clause("throw.value")
+@STATES
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, "GreenletExit"])
+def test_value_in_each_state(impl: Any, state: str, kind: Any) -> None:
+    """The exception is made alike for the suspended, the unstarted and the dead."""
+    exits = isinstance(kind, str)
+    kind = impl.GreenletExit if exits else kind
+    for value, args in (("x", ("x",)), ((1, 2), (1, 2)), ((), ()), (None, ()), ([1], ([1],))):
+        word, error = by_state(impl)[state].throw(kind, value)
+        assert word == ("value" if exits and state != "suspended" else "caught")
+        assert (type(error), error.args) == (kind, args)
+    instance = kind("mine")
+    assert by_state(impl)[state].throw(kind, instance)[1] is instance
 
 
 @clause("throw.value-foreign-instance")
@@ -435,11 +464,58 @@ def test_constructor_error(impl: Any) -> None:
         def __init__(self, one: Any, two: Any) -> None:
             super().__init__(one, two)
 
+    class Interrupted(Exception):
+        def __init__(self, *args: Any) -> None:
+            raise interrupt
+
+    interrupt = KeyboardInterrupt("in the constructor")
     g = catcher(impl)
     assert caught(g, Bad) is failure
     assert caught(g, Bad, "x") is failure
+    assert caught(g, Interrupted) is interrupt
     assert type(caught(g, Picky, "only one")) is TypeError
     assert caught(g, Picky, ("one", "two")).args == ("one", "two")
+
+
+@clause("throw.constructor-error")
+@STATES
+def test_constructor_error_in_each_state(impl: Any, state: str) -> None:
+    """It arrives where the exception would have, be the target suspended, unstarted or dead."""
+    failure = ZeroDivisionError("in the constructor")
+
+    class Bad(Exception):
+        def __init__(self, *args: Any) -> None:
+            raise failure
+
+    target = by_state(impl)[state]
+    assert caught(target, Bad) is failure
+    assert states(target) == ["active" if state == "suspended" else "dead"]
+
+
+@clause("throw.traceback")
+@STATES
+def test_traceback_in_each_state(impl: Any, state: str) -> None:
+    """The given traceback is part of that of the exception, wherever that arrives."""
+    error = caught(by_state(impl)[state], ValueError, "x", a_traceback())
+    functions = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        functions.append(traceback.tb_frame.f_code.co_name)
+        traceback = traceback.tb_next
+    assert functions[-1] == "far_away"
+
+
+@clause("throw.check.untouched")
+@STATES
+def test_keywords_leave_each_state(impl: Any, state: str) -> None:
+    """throw() has no keywords; who is thrown at is as before."""
+    target = by_state(impl)[state]
+    before = states(target)
+    for keywords in ({"typ": 1}, {"type": KeyError}, {"value": "x"}, {"unknown": None}):
+        with pytest.raises(TypeError):
+            target.throw(KeyError, **keywords)
+        assert states(target) == before
+    assert type(caught(target, KeyError)) is KeyError
 
 
 @clause("throw.traceback")

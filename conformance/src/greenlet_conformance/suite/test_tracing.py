@@ -17,6 +17,7 @@ from greenlet_conformance.suite.support import (
     STEP_SECONDS,
     Worker,
     clause,
+    eventually,
     raised_by,
     shape,
     states,
@@ -144,6 +145,33 @@ def test_uncallable(impl: Any) -> None:
     assert impl.gettrace() == 42
     assert g.switch() is TypeError
     assert impl.gettrace() is None
+
+
+@clause("trace.released")
+def test_released_with_its_thread(impl: Any) -> None:
+    """When a thread exits, its trace function is let go."""
+
+    class Tracer:
+        def __call__(self, event: str, args: Any) -> None:
+            pass
+
+    def work() -> None:
+        tracer = Tracer()
+        alive.append(weakref.ref(tracer))
+        impl.settrace(tracer)
+        impl.greenlet(lambda: None).switch()
+
+    alive: list[Any] = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+    def is_gone() -> bool:
+        impl.greenlet(lambda: None).switch()
+        gc.collect()
+        return alive[0]() is None
+
+    assert eventually(is_gone)
 
 
 @clause("trace.released")
@@ -424,6 +452,42 @@ def test_refused(impl: Any, log: Log, worker: Worker) -> None:
 
 
 @clause("trace.values")
+@pytest.mark.parametrize("result", [False, True, 0, (), "instead"])
+def test_values_whatever_it_returns(impl: Any, result: Any) -> None:
+    """What it returns is ignored, be it true or false."""
+    root = impl.getcurrent()
+    g = impl.greenlet(lambda *args: root.switch(args))
+    impl.settrace(lambda event, args: result)
+    try:
+        assert g.switch(1, 2) == (1, 2)
+        assert g.switch("end") == "end"
+    finally:
+        impl.settrace(None)
+
+
+@clause("trace.every")
+def test_every_false_callable(impl: Any) -> None:
+    """A trace function that counts as false is one all the same."""
+    calls: list[str] = []
+
+    class Tracer:
+        def __bool__(self) -> bool:
+            return False
+
+        def __call__(self, event: str, args: Any) -> None:
+            calls.append(event)
+
+    tracer = Tracer()
+    impl.settrace(tracer)
+    try:
+        assert impl.gettrace() is tracer
+        impl.greenlet(lambda: None).switch()
+    finally:
+        impl.settrace(None)
+    assert calls == ["switch", "switch"]
+
+
+@clause("trace.values")
 def test_values(impl: Any, log: Log) -> None:
     """The result of the function is ignored, and what was sent arrives, even if it switches."""
     root = impl.getcurrent()
@@ -500,6 +564,36 @@ def test_error_removed(impl: Any, log: Log) -> None:
         log.append(impl.gettrace())
         g.switch()
     assert log == [("switch", "root", "g"), None, None]
+
+
+@clause("trace.error.removed")
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, "GreenletExit"])
+def test_error_of_any_kind_removed(impl: Any, log: Log, kind: Any) -> None:
+    """So it is after an exception that is no Exception, even a GreenletExit."""
+    error = (getattr(impl, kind) if isinstance(kind, str) else kind)("from the tracer")
+    root = impl.getcurrent()
+    g = log.new("g", lambda: [raised_by(root.switch), impl.gettrace()])
+    g.switch()
+    with log.tracing(Failing(log, error)):
+        assert g.switch() == [error, None]
+    assert log == [("switch", "root", "g")]
+
+
+@clause("trace.error.removed")
+def test_error_removes_whichever_is_set(impl: Any, log: Log) -> None:
+    """So is another one that it has set before it raised."""
+    root = impl.getcurrent()
+    error = KeyError("from the tracer")
+
+    def tracer(event: str, args: Any) -> None:
+        impl.settrace(lambda event, args: log.append("another is called"))
+        raise error
+
+    g = log.new("g", lambda: [raised_by(root.switch), impl.gettrace()])
+    g.switch()
+    with log.tracing(tracer):
+        assert g.switch() == [error, None]
+    assert log == []
 
 
 @clause("trace.error.target")
