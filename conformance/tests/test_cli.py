@@ -115,7 +115,7 @@ def test_unknown_clause(arguments: list[str], capsys: pytest.CaptureFixture[str]
 
 
 WRONG_VALUES = [
-    *(["run", "--timeout", seconds] for seconds in ("0", "-1", "nan", "inf", "soon")),
+    *(["run", "--timeout", seconds] for seconds in ("0", "-1", "nan", "inf", "soon", "1e300")),
     *(["run", option, ""] for option in ("--impl", "--python", "--output", "--expectations")),
 ]
 
@@ -219,6 +219,24 @@ def test_environment_leaves_nothing_out(run: Callable[..., Ran]) -> None:
     )
     assert ran.code == 0, ran.out + ran.err
     assert len(ran.outcomes) > 1
+
+
+@pytest.mark.parametrize("seconds", ["abc", "nan", "inf", "0", ""])
+def test_wrong_step_seconds(run: Callable[..., Ran], seconds: str) -> None:
+    """A limit of one step that is no number of seconds is refused in one line."""
+    ran = run("--clause=order.example", GREENLET_CONFORMANCE_STEP_SECONDS=seconds)
+    assert (ran.code, ran.out) == (4, "")
+    assert len(ran.err.strip().splitlines()) == 1
+    assert "GREENLET_CONFORMANCE_STEP_SECONDS" in ran.err
+
+
+def test_no_working_folder(tmp_path: Path) -> None:
+    """A working folder that is gone is one line."""
+    line = f'mkdir gone && cd gone && rmdir ../gone && {sys.executable} "$@"'
+    command = ["sh", "-c", line, "sh", "-m", "greenlet_conformance", "run"]
+    ran = start([*command, "--clause=order.example"], tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert len(ran.err.strip().splitlines()) == 1
 
 
 # --- the file of results -----------------------------------------------------------------

@@ -44,6 +44,14 @@ def test_unknown_implementation(plain_pytest: Callable[..., Ran], name: str, say
     assert says in lines[0]
 
 
+def test_implementation_with_its_own_output(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """A module that takes standard output for itself can be asked what it is, all the same."""
+    takes = "import io, os, sys\nsys.stdout = io.StringIO()\nos.close(1)\n__version__ = '7'\n"
+    ran = run("--impl=made_up", ONE, **module(tmp_path / "made", takes + UPSTREAM))
+    assert ran.records, ran.err
+    assert ran.records[0]["implementation"] == {"module": "made_up", "version": "7"}
+
+
 def test_unknown_implementation_by_the_command(run: Callable[..., Ran]) -> None:
     """The command says the same, with the same code."""
     ran = run("--impl", "nosuch")
@@ -435,6 +443,14 @@ def test_wrong_expectations(
     assert "expectations.toml: " in ran.err
     assert says in ran.err
     assert ran.records == []
+
+
+@pytest.mark.parametrize("text", [f"a = {'9' * 5000}", f"a = {'[' * 100_000}"])
+def test_extreme_expectations(run: Callable[..., Ran], tmp_path: Path, text: str) -> None:
+    """So is a file that Python's reader of TOML cannot cope with."""
+    ran = run(ONE, "--expectations", expect(tmp_path, text))
+    assert (ran.code, ran.out) == (4, "")
+    assert len(ran.err.strip().splitlines()) == 1
 
 
 def test_missing_expectations_file(run: Callable[..., Ran]) -> None:

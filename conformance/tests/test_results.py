@@ -13,7 +13,7 @@ import made
 import pytest
 from running import UPSTREAM, Ran, module
 
-from greenlet_conformance import cli, results
+from greenlet_conformance import cli, results, schema
 
 SCHEMA = json.loads(results.SCHEMA_FILE.read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(
@@ -78,6 +78,18 @@ def spoilt(lines: list[dict[str, Any]], how: str) -> list[dict[str, Any]]:
         first_result["clauses"] = ["no.such"]
     elif how == "header lacks a field":
         del lines[0]["python"]["debug"]
+    elif how == "second header":
+        lines.insert(1, lines[0])
+    elif how == "second footer":
+        lines.insert(-1, lines[-1])
+    elif how == "unknown kind":
+        lines.insert(-1, {"kind": "remark"})
+    elif how == "schema is true":
+        lines[0]["schema"] = True
+    elif how == "contradiction":
+        first_result.update(outcome="PASS", actual="CRASH")
+    elif how == "endless":
+        lines[-1]["seconds"] = float("inf")
     elif how == "no header":
         del lines[0]
     elif how == "not an object":
@@ -92,7 +104,8 @@ def spoilt(lines: list[dict[str, Any]], how: str) -> list[dict[str, Any]]:
     "how",
     [
         *("unknown outcome", "lacks a field", "unknown clause", "header lacks a field"),
-        *("no header", "not an object", "no results"),
+        *("no header", "not an object", "no results", "second header", "second footer"),
+        *("unknown kind", "schema is true", "contradiction", "endless"),
     ],
 )
 def test_reader_refuses(records: list[dict[str, Any]], tmp_path: Path, how: str) -> None:
@@ -105,6 +118,14 @@ def test_reader_refuses(records: list[dict[str, Any]], tmp_path: Path, how: str)
         results.read(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_reader_refuses_depth(tmp_path: Path) -> None:
+    """A line that is nested deeper than Python goes is refused in one line."""
+    path = tmp_path / "deep.jsonl"
+    path.write_text("[" * 200_000 + "\n{}\n")
+    with pytest.raises(results.ResultsError, match="nested too deeply"):
+        results.read(path)
 
 
 def test_lone_surrogates(run: Callable[..., Ran], tmp_path: Path) -> None:
@@ -129,6 +150,30 @@ def test_lone_surrogates_from_elsewhere(tmp_path: Path, key: str) -> None:
     path = made.write(tmp_path / "odd.jsonl", lines)
     assert cli.main(["report", str(path), "--output-dir", str(tmp_path / "report")]) == 0
     assert getattr(results.read(path).results[-1], key).endswith(r"\udcfe")
+
+
+VALUES: list[Any] = [None, True, 0, 1, -1, 0.5, "", "XX", "PASS", "a.b", [], ["a.b"], {}]
+
+
+@pytest.mark.parametrize("kind", schema.KINDS)
+def test_reader_keeps_the_schema(kind: str) -> None:
+    """What the command takes for a mistake is what a library for such schemas does."""
+    good = next(record for record in made.lines() if record["kind"] == kind)
+    places: list[tuple[str, ...]] = [(key,) for key in good]
+    places += [(key, name) for key in good if isinstance(good[key], dict) for name in good[key]]
+    found = set()
+    for *above, key in places:
+        for value in [*VALUES, ...]:
+            bad = copy.deepcopy(good)
+            inner = bad[above[0]] if above else bad
+            if value is ...:
+                del inner[key]
+            else:
+                inner[key] = value
+            valid = VALIDATOR.is_valid(bad)
+            assert (schema.mistake(bad) is None) == valid, bad
+            found.add(valid)
+    assert found == {True, False}
 
 
 def test_labels(records: list[dict[str, Any]], tmp_path: Path) -> None:

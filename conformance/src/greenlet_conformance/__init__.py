@@ -15,6 +15,7 @@ Where things live:
 - ``examples.py``      the programs in the chapters, each with its output;
 - ``fuzz/``            random programs, played by two implementations and compared;
 - ``results.py``       the JSON lines that a run leaves; ``results.schema.json`` is their schema;
+- ``schema.py``        whether a line keeps it;
 - ``report.py``        one page, with ``templates/``, ``junit.py`` and ``badge.py``;
 - ``diff.py``          what changed between two runs;
 - ``proposals.py``     entries for a file of expectations;

@@ -71,6 +71,10 @@ _MODULES: dict[str, _Command] = {
 _TOLD_SECONDS, _GRACE_SECONDS = 1.0, 5.0
 
 
+#: A day; what an operating system can wait for is limited, too.
+_MOST_SECONDS = 86_400.0
+
+
 class _BadInterpreterError(Exception):
     """The suite cannot run in this interpreter; the message is one line."""
 
@@ -170,8 +174,10 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive, finite number of seconds")
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a positive number of seconds, up to {_MOST_SECONDS:g}"
+        )
     return seconds
 
 
@@ -266,6 +272,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace, book: spec.Spec, arguments: list[str]) -> int:
     book.select(options.clause)
+    try:
+        os.getcwd()
+    except OSError:
+        raise BadOutputError("the working folder is not there any more") from None
+    # pytest would say so by a traceback: the suite reads it before the plugin can refuse it.
+    mistake = isolation.mistake_in_step_seconds()
+    if mistake:
+        _complain(mistake)
+        return UNKNOWN_NAME
     output = _checked_output(options.output)
     if options.python:
         return _run_elsewhere(options.python, arguments, output)

@@ -122,7 +122,9 @@ def parse(path: Path, table: str = "expect") -> list[dict[str, Any]]:
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError:
+        raise ExpectationsError(f"{path}: is nested too deeply") from None
+    except (OSError, ValueError) as error:  # such as TOMLDecodeError, or too long a number
         raise ExpectationsError(f"{path}: {error}") from None
     errors = [f"{path}: unknown key {key!r}" for key in data if key not in ("expect", "fuzz")]
     if errors:

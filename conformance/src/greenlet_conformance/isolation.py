@@ -24,6 +24,7 @@ import dataclasses
 import faulthandler
 import gc
 import json
+import math
 import os
 import select
 import signal
@@ -54,6 +55,17 @@ class Died:
 
     kind: str
     message: str
+
+
+def mistake_in_step_seconds() -> str | None:
+    """What is wrong with the environment's limit of one step, which the suite reads as a number."""
+    name = "GREENLET_CONFORMANCE_STEP_SECONDS"
+    text = os.environ.get(name, "5")
+    try:
+        good = 0 < float(text) < math.inf
+    except ValueError:
+        good = False
+    return None if good else f"{name}: {text!r} is not a positive, finite number of seconds"
 
 
 def run(work: Callable[[], Any], seconds: float) -> Any | Died:

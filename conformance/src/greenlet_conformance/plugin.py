@@ -120,7 +120,7 @@ FACTS = pytest.StashKey[implementation.Facts]()
 FILES = pytest.StashKey[set[str]]()
 
 #: The folders of pytest's own code.
-PYTEST = {Path(module.__file__).parent for module in (_pytest, pluggy)}
+PYTEST = {Path(str(module.__file__)).parent for module in (_pytest, pluggy)}
 
 
 def current_run(config: pytest.Config) -> Run | None:
@@ -165,8 +165,12 @@ def pytest_configure(config: pytest.Config) -> None:
         except spec.UnknownClauseError as error:
             raise pytest.UsageError(str(error)) from None
         config.stash[FILES] = {c.test_file for c in book.chapters if c.slug in chapters}
-    if _chosen(config) and _may_collect_suite(config):
-        _probe(config)
+    if _may_collect_suite(config):
+        mistake = isolation.mistake_in_step_seconds()
+        if mistake:
+            raise pytest.UsageError(mistake)
+        if _chosen(config):
+            _probe(config)
 
 
 # --- collection --------------------------------------------------------------------------
