@@ -1199,6 +1199,7 @@ def test_thread_deferred(impl: Any, worker: Worker, use: str) -> None:
     thing = Thing()
     kept = weakref.ref(thing)
     root = worker(impl.getcurrent)
+    other = worker(lambda: impl.greenlet(lambda: None))
     held = worker(built_in, impl, log, thing)
     del thing
     alive = weakref.ref(held[0])
@@ -1208,7 +1209,7 @@ def test_thread_deferred(impl: Any, worker: Worker, use: str) -> None:
     assert log == []
     uses = {
         "getcurrent": lambda: impl.getcurrent() and None,
-        "switch": lambda: root.switch("self") and None,
+        "switch": lambda: other.switch(),
         "new": lambda: impl.greenlet(lambda: None).switch(),
     }
     worker(uses[use])

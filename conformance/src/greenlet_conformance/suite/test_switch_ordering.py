@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from greenlet_conformance.suite.support import clause, raised_by, states
+from greenlet_conformance.suite.support import Worker, clause, raised_by, states
 
 
 @clause("order.example")
@@ -500,6 +500,21 @@ def test_self_after_others(impl: Any) -> None:
         assert type(raised_by(impl.greenlet(fails).switch)) is KeyError
         g = impl.greenlet(lambda: (impl.getcurrent().switch("self"), "end"))
         assert g.switch() == ("self", "end")
+
+
+@clause("order.self")
+def test_self_while_a_kill_waits(impl: Any, worker: Worker) -> None:
+    """Nor does it matter that a greenlet has to be killed first, which another thread dropped."""
+    root = worker(impl.getcurrent)
+
+    def suspended() -> list[Any]:
+        g = impl.greenlet(lambda: root.switch())
+        g.switch()
+        return [g]
+
+    held = worker(suspended)
+    held.clear()
+    assert worker(root.switch, "self") == "self"
 
 
 @clause("order.root")
