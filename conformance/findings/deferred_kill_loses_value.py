@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from greenlet import error, getcurrent, greenlet
 
 
-def suspended():
+def suspended() -> list[greenlet]:
     g = greenlet(lambda: getcurrent().parent.switch())
     g.switch()
     return [g]

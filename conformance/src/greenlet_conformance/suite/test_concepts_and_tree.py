@@ -209,6 +209,26 @@ def test_subclass(impl: Any) -> None:
 
 
 @clause("tree.run")
+def test_run_false_callable(impl: Any) -> None:
+    """A callable that counts as false is called all the same."""
+
+    class Run:
+        def __bool__(self) -> bool:
+            return False
+
+        def __call__(self, *args: Any) -> Any:
+            return args
+
+    run = Run()
+    g = impl.greenlet(run)
+    assert g.run is run
+    assert g.switch(1) == (1,)
+    g = impl.greenlet()
+    g.run = run
+    assert g.switch(2) == (2,)
+
+
+@clause("tree.run")
 def test_run(impl: Any) -> None:
     """run is there until the start; from then on reading it raises AttributeError."""
     root = impl.getcurrent()

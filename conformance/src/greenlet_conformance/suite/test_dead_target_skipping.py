@@ -648,6 +648,22 @@ def test_end_skips_dead_parents(impl: Any) -> None:
 
 
 @clause("dead.parent.skipped")
+def test_end_skips_dead_parents_beyond_the_unstartable(impl: Any) -> None:
+    """The dead beyond a parent that cannot be started is not entered again, though it has a run."""
+    log: list[Any] = []
+
+    class Runs(impl.greenlet):  # type: ignore[misc]
+        def run(self, *args: Any) -> None:
+            log.append(args)
+
+    beyond = Runs()
+    beyond.switch("once")
+    child = impl.greenlet(lambda: "result", impl.greenlet(parent=beyond))
+    assert type(raised_by(child.switch)) is AttributeError
+    assert log == [("once",)]
+
+
+@clause("dead.parent.skipped")
 def test_killed_unstarted_under_dead_parents(impl: Any) -> None:
     """So does one that is killed by throw before it ever ran."""
     log: list[Any] = []

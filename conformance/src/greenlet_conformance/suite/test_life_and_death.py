@@ -1279,6 +1279,19 @@ def test_thread_deferred_into_a_greenlet(impl: Any) -> None:
     assert log == [True, "goes on"]
 
 
+@clause("life.thread.deferred", "life.kill.trace")
+def test_thread_deferred_traced(impl: Any, worker: Worker) -> None:
+    """The kill is told to the trace function of its own thread, as a throw and a switch."""
+    events: list[str] = []
+    held = worker(built_in, impl, [])
+    worker(lambda: impl.settrace(lambda event, args: events.append(event)))
+    held.clear()
+    assert events == []
+    worker(impl.getcurrent)
+    worker(lambda: impl.settrace(None))
+    assert events == ["throw", "switch"]
+
+
 @clause("life.thread.deferred")
 def test_thread_deferred_from_garbage(impl: Any, worker: Worker) -> None:
     """So does one that the collector of another thread finds in garbage."""

@@ -709,6 +709,18 @@ def test_exit_value(impl: Any) -> None:
 
 
 @clause("parent.exit-starts-unstarted")
+def test_exit_at_the_unstarted_starts_its_parent(impl: Any) -> None:
+    """So does one that is thrown at an unstarted child, which alone dies of it."""
+    log: list[Any] = []
+    instance = impl.GreenletExit("words")
+    parent = impl.greenlet(lambda *args: [log.append(args), "parent ends"][1])
+    child = impl.greenlet(lambda: log.append("the child ran"), parent)
+    assert child.throw(instance) == "parent ends"
+    assert log == [(instance,)]
+    assert states(child, parent) == ["dead", "dead"]
+
+
+@clause("parent.exit-starts-unstarted")
 def test_exit_starts_unstarted(impl: Any) -> None:
     """GreenletExit starts an unstarted parent, with the instance as its only argument."""
     log: list[Any] = []
