@@ -77,11 +77,14 @@ def test_output_has_no_room(tmp_path: Path, command: str, to: str) -> None:
     before = Path(path).read_text(encoding="utf-8")
     ran = start([*line, *arguments], tmp_path)
     errors = [line for line in ran.err.splitlines() if line.startswith("greenlet-conformance: ")]
-    assert len(errors) == 1
     if (command, to) == ("run", ">/dev/full"):
-        assert ran.code == 3  # it is pytest that has no room, and says so in its own way
+        # It is pytest that has no room, and says so in its own way, be it before the first test or
+        # after the last; then there is another line on where the results are.
+        assert ran.code == 3
+        assert len(errors) in (1, 2)
     else:
         assert (ran.code, ran.err.splitlines()) == (2, errors)
+        assert len(errors) == 1
     assert Path(path).read_text(encoding="utf-8") == before
 
 

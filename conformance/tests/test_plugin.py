@@ -197,7 +197,7 @@ def test_failure_shows_the_clause(run: Callable[..., Ran]) -> None:
 
 def test_no_isolation(run: Callable[..., Ran]) -> None:
     """--no-isolate runs in one process, with the same outcomes."""
-    ran = run("--no-isolate", "--clause=order.*")
+    ran = run("--no-isolate", "--clause=args.*")
     assert ran.code == 0, ran.out
     assert "all in this process" in ran.out
     assert set(ran.outcomes.values()) == {"PASS"}
