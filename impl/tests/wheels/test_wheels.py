@@ -124,7 +124,8 @@ def tag(wheel: Path) -> str:
 def test_sdist_has_what_is_committed_of_greenlane_and_nothing_else(sdist: Path) -> None:
     """The other packages of the repository, and what only its CI needs, are left out."""
     listed = run("git", "-C", ROOT, "ls-tree", "-r", "--name-only", "HEAD").splitlines()
-    own = {"LICENSE", "README.md", "meson.build", "meson.options", "pyproject.toml"}
+    own = {"CHANGELOG.md", "LICENSE", "README.md"}
+    own |= {"meson.build", "meson.options", "pyproject.toml"}
     expected = {
         name
         for name in listed
