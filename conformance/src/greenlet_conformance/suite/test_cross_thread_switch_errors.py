@@ -15,6 +15,7 @@ from greenlet_conformance.suite.support import (
     STEP_SECONDS,
     Worker,
     clause,
+    eventually,
     raised_by,
     root_of_current,
     states,
@@ -690,9 +691,7 @@ def test_exited_root_dead(impl: Any, worker: Worker) -> None:
     roots = [worker(impl.getcurrent)]
     assert states(*roots) == ["active"]
     worker.exit()
-    deadline = time.monotonic() + STEP_SECONDS
-    while not roots[0].dead and time.monotonic() < deadline:
-        time.sleep(0.01)
+    eventually(lambda: roots[0].dead)
     assert states(*roots) == ["dead"]
 
 

@@ -577,10 +577,8 @@ def test_unstartable_by_its_lookup(impl: Any, kind: Any) -> None:
     parent = Parent(parent=grandparent)
     child = impl.greenlet(lambda: "result", parent)
     result = child.switch()
-    if isinstance(
-        raised, impl.GreenletExit
-    ):  # of which the grandparent dies: it handles Exceptions
-        assert result is raised
+    if isinstance(raised, impl.GreenletExit):
+        assert result is raised  # the grandparent has died of it: it handles Exceptions
     else:
         assert (result, log) == ("grandparent ends", [("grandparent", "raised", raised)])
     assert states(child, parent, grandparent) == ["dead", "unstarted", "dead"]

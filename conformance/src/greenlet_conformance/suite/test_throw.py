@@ -503,12 +503,7 @@ def test_constructor_error_in_each_state(impl: Any, state: str) -> None:
 def test_traceback_in_each_state(impl: Any, state: str) -> None:
     """The given traceback is part of that of the exception, wherever that arrives."""
     error = caught(by_state(impl)[state], ValueError, "x", a_traceback())
-    functions = []
-    traceback = error.__traceback__
-    while traceback is not None:
-        functions.append(traceback.tb_frame.f_code.co_name)
-        traceback = traceback.tb_next
-    assert functions[-1] == "far_away"
+    assert functions(error)[-1] == "far_away"
 
 
 @clause("throw.check.untouched")
