@@ -17,7 +17,7 @@ def _end_hub(eventlet: Any) -> None:
     eventlet.hubs.use_hub()  # a new one for the next, whose parent is not this greenlet
 
 
-@benchmark("eventlet.sleep(0) in two greenlets by turns", unit="ns per sleep")
+@benchmark("eventlet.sleep(0) in two greenlets by turns", unit="ns per sleep", quick=False)
 def bench_sleep(measure: Any, library: Any) -> None:
     eventlet = library("eventlet")
     visits = endless()
@@ -37,7 +37,7 @@ def bench_sleep(measure: Any, library: Any) -> None:
     measure(prepare)
 
 
-@benchmark("eventlet.spawn and wait", unit="ns per greenlet")
+@benchmark("eventlet.spawn and wait", unit="ns per greenlet", quick=False)
 def bench_spawn(measure: Any, library: Any) -> None:
     eventlet = library("eventlet")
 
@@ -54,7 +54,7 @@ def bench_spawn(measure: Any, library: Any) -> None:
     measure(prepare)
 
 
-@benchmark("an item through an eventlet queue of one place", unit="ns per item")
+@benchmark("an item through an eventlet queue of one place", unit="ns per item", quick=False)
 def bench_queue(measure: Any, library: Any) -> None:
     eventlet = library("eventlet")
 

@@ -62,7 +62,7 @@ def bench_await(measure: Any, library: Any) -> None:
     measure(_in_a_loop(main, advances(visits, LOOPS)))
 
 
-@benchmark("a query of SQLite in memory, by aiosqlite", unit="ns per query")
+@benchmark("a query of SQLite in memory, by aiosqlite", unit="ns per query", quick=False)
 def bench_query(measure: Any, library: Any) -> None:
     library("aiosqlite")
     sqlalchemy = library("sqlalchemy")

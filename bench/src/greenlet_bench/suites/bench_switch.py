@@ -150,7 +150,7 @@ def bench_ring(measure: Any, impl: Implementation, size: int) -> None:
     series="ring.random",
     axis="greenlets",
     sizes=(2, 10, 100, 1_000, 10_000, 100_000),
-    quick_sizes=(10, 1_000, 10_000),
+    quick_sizes=(10, 1_000),
 )
 def bench_ring_random(measure: Any, impl: Implementation, size: int) -> None:
     # The same order for every implementation and process, but not that of their creation: what
