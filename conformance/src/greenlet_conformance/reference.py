@@ -550,9 +550,14 @@ def _instance(kind: type[BaseException], value: Any) -> BaseException:
         if isinstance(value, kind):
             return value
         args = () if value is None else value if isinstance(value, tuple) else (value,)
-        return kind(*args)
+        exception: object = kind(*args)
+        if not isinstance(exception, BaseException):
+            raise TypeError(
+                f"{kind.__name__}() should have returned an exception, not {exception!r}"
+            )
     except BaseException as failure:  # throw.constructor-error
         return failure
+    return exception
 
 
 # --- the jump ----------------------------------------------------------------------------

@@ -485,6 +485,22 @@ def test_constructor_error(impl: Any) -> None:
 
 @clause("throw.constructor-error")
 @STATES
+@pytest.mark.parametrize("given", ["class", "value", "traceback"])
+def test_constructor_result_in_each_state(impl: Any, state: str, given: str) -> None:
+    """A class that makes something else than exceptions raises TypeError where one would be."""
+
+    class Odd(Exception):
+        def __new__(cls, *args: Any) -> Any:
+            return 5
+
+    target = by_state(impl)[state]
+    more = {"class": (), "value": ("x",), "traceback": ("x", a_traceback())}[given]
+    assert type(caught(target, Odd, *more)) is TypeError
+    assert states(target) == ["active" if state == "suspended" else "dead"]
+
+
+@clause("throw.constructor-error")
+@STATES
 def test_constructor_error_in_each_state(impl: Any, state: str) -> None:
     """It arrives where the exception would have, be the target suspended, unstarted or dead."""
     failure = ZeroDivisionError("in the constructor")
