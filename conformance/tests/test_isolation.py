@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from running import UPSTREAM, Ran, module
 
-from greenlet_conformance import interruption, isolation, plugin
+from greenlet_conformance import isolation, plugin, signals
 
 CLAUSES = ["--clause=throw.instance", "--clause=throw.class", "--clause=order.example"]
 
@@ -110,7 +110,7 @@ def test_signals_are_as_usual() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(10)
 
-    with interruption.raised():
+    with signals.raised():
         died = isolation.run(work, 30)
     assert isinstance(died, isolation.Died)
     assert "SIGTERM" in died.message

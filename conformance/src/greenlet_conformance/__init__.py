@@ -10,7 +10,7 @@ Where things live:
 - ``implementation.py`` imports the greenlet under test;
 - ``plugin.py``        the pytest plugin: options, selection, outcomes;
 - ``isolation.py``     one child process a test;
-- ``interrupt.py``     Ctrl-C under the command;  ``interruption.py`` the signals like it;
+- ``interrupt.py``     Ctrl-C under the command;  ``signals.py`` the signals like it;
 - ``reference.py``     greenlets in pure Python: the specification in executable form;
 - ``examples.py``      the programs in the chapters, each with its output;
 - ``fuzz/``            random programs, played by two implementations and compared;

@@ -23,12 +23,12 @@ from greenlet_conformance import (
     diff,
     expectations,
     implementation,
-    interruption,
     isolation,
     proposals,
     providers,
     report,
     results,
+    signals,
     spec,
 )
 from greenlet_conformance.exits import (
@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_COMMAND
     options = _parser().parse_args(arguments)
     try:
-        with interruption.raised():
+        with signals.raised():
             code = _dispatch(options, arguments)
             sys.stdout.flush()
             return code
@@ -386,7 +386,7 @@ def _refused(command: list[str]) -> int | None:
 def _call(command: list[str], capture: bool = False) -> subprocess.CompletedProcess[str]:
     """Runs a command. Raises KeyboardInterrupt, after the command's own end, on Ctrl-C.
 
-    So it does on what counts as Ctrl-C, see ``interruption``.
+    So it does on what counts as Ctrl-C, see ``signals``.
     """
     pipe = subprocess.PIPE if capture else None
     # Plugins that are installed by chance cost time, and some make folders for themselves.

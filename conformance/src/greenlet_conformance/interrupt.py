@@ -12,12 +12,12 @@ from collections.abc import Generator
 
 import pytest
 
-from greenlet_conformance import INTERRUPTED, interruption
+from greenlet_conformance import INTERRUPTED, signals
 
 
 def pytest_configure() -> None:
     """Lets the signals that end the command end its pytest in the same way."""
-    interruption.as_ctrl_c()
+    signals.as_ctrl_c()
 
 
 @pytest.hookimpl(wrapper=True)  # the only way to come before pytest shows captured output

@@ -35,7 +35,7 @@ import traceback
 from collections.abc import Callable
 from typing import IO, Any
 
-from greenlet_conformance import interruption
+from greenlet_conformance import signals
 
 available = hasattr(os, "fork")
 
@@ -120,7 +120,7 @@ def _child(work: Callable[[], Any], writing: int, log: IO[bytes]) -> None:
     me = os.getpid()
     try:
         os.setpgid(0, 0)
-        interruption.by_default()
+        signals.by_default()
         _no_core_dump()
         faulthandler.enable(file=log)
         if hasattr(gc, "freeze"):
