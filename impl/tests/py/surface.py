@@ -159,7 +159,7 @@ def states(module: Any) -> Iterator[tuple[str, str]]:
     thread.join()
     # greenlet notices the end of a thread in a destructor of C++, which may come after the join.
     deadline = time.monotonic() + 10
-    while kept[0] and time.monotonic() < deadline:
+    while not kept[0].dead and time.monotonic() < deadline:
         time.sleep(0.01)
         module.getcurrent()
     for label, each in zip(("main", "suspended"), kept, strict=False):
