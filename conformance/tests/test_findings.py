@@ -23,6 +23,7 @@ DEBUG = hasattr(sys, "gettotalrefcount")
 SHOWS = {
     "exit_into_unstarted_parent": r"expected a GreenletExit, the parent got \(\)\n",
     "root_of_exited_thread_freed": r"expected the root, got None\n",
+    "exited_root_stays_true": r"expected False, got True and then False\n",
     "unstarted_parent_moved_away": r"",
     "dead_ancestor_moved_away": r"expected error, got what was sent\n",
     "collected_without_cleanup": r"" if sys.version_info >= (3, 15) else r"cleaned up\n",

@@ -95,9 +95,9 @@ def raised_by(function: Callable[..., Any], *args: Any, **kwargs: Any) -> BaseEx
     return None
 
 
-def eventually(condition: Callable[[], object]) -> bool:
-    """Whether the condition holds within a step's time."""
-    deadline = time.monotonic() + STEP_SECONDS
+def eventually(condition: Callable[[], object], *, seconds: float = STEP_SECONDS) -> bool:
+    """Whether the condition holds within a step's time, or within so many seconds."""
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False

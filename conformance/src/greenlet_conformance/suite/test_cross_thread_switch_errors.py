@@ -695,12 +695,23 @@ def test_exited_root_dead(impl: Any, worker: Worker) -> None:
     assert states(*roots) == ["dead"]
 
 
+@clause("thread.exited.root-dead")
+def test_exited_root_false(impl: Any, worker: Worker) -> None:
+    """A root that nobody has asked whether it is dead becomes false all the same."""
+    root = worker(impl.getcurrent)
+    assert root
+    worker.exit()
+    assert eventually(lambda: not root, seconds=1)
+    assert states(root) == ["dead"]
+
+
 @clause("thread.exited.root-held")
 def test_exited_root_held(impl: Any, worker: Worker) -> None:
     """The root of an exited thread lives as long as somebody, here a local variable, holds it."""
     root = worker(impl.getcurrent)
     alive = weakref.ref(root)
     worker.exit()
+    # Not in a lambda: it is to be a local variable that nobody else sees.
     deadline = time.monotonic() + 1.0
     while alive() is not None and time.monotonic() < deadline:
         time.sleep(0.01)
