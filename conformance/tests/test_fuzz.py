@@ -14,8 +14,9 @@ from hypothesis import Phase, given, seed, settings
 from running import Ran, start
 
 from greenlet_conformance import cli, expectations
-from greenlet_conformance.fuzz import command
+from greenlet_conformance.fuzz import command, games
 from greenlet_conformance.fuzz.grammar import programs
+from greenlet_conformance.fuzz.players import Play
 from greenlet_conformance.fuzz.search import without_unused
 
 #: What the model in ``broken`` does not have.
@@ -111,6 +112,78 @@ def test_crash_and_hang_are_found(module: str, end: str, fuzz: Fuzz) -> None:
     assert ran.code == 1, ran.err
     assert f"({end})" in ran.err
     assert ".throw(" in ran.out
+
+
+GAME = ("--seed", "1", "--steps")
+
+
+def test_game_is_the_same(fuzz: Fuzz) -> None:
+    """Upstream and the reference play the same long game; no program is made."""
+    ran = fuzz("--impl", "greenlet", *GAME, "10000")
+    assert (ran.code, ran.out) == (0, ""), ran.err
+    assert "10,000 steps, no difference" in ran.err
+
+
+def test_game_finds_a_broken_rule(fuzz: Fuzz, tmp_path: Path) -> None:
+    """What is broken is found, and what is printed shows it again, with the arguments told."""
+    options = ("--impl", "broken", "--against", "greenlet", *GAME, "20000")
+    ran = fuzz(*options, BROKEN_GREENLET="killed_under_former_parent")
+    assert ran.code == 1, ran.err
+    assert re.search(r"in a game of seed 1000003: a difference at event \d+", ran.err)
+    ours, theirs = (line.split("<--")[0] for line in ran.err.splitlines() if "  --> " in line)
+    assert ours != theirs
+    again = re.search(r"again: python repro\.py MODULE (\d+) (\d+) (\d+)\n", ran.err)
+    assert again
+    script = tmp_path / "repro.py"
+    script.write_text(ran.out, encoding="utf-8")
+    words = [sys.executable, str(script), "greenlet", *again.groups()]
+    assert theirs.removeprefix("  --> ").strip() in start(words, tmp_path, None).out
+
+
+@pytest.mark.parametrize(("module", "end"), [("crashing", "CRASH, SIG"), ("hanging", "TIMEOUT")])
+def test_game_that_does_not_end(module: str, end: str, fuzz: Fuzz) -> None:
+    """A crash and a hang are differences, shown after the events before them."""
+    ran = fuzz("--impl", module, "--against", "greenlet", *GAME, "1000", "--timeout", "0.02")
+    assert ran.code == 1, ran.err
+    assert f"({end}" in ran.err
+    assert "('throw'," in ran.err
+
+
+def test_games_have_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More steps than a game has are several games, each of another seed."""
+    monkeypatch.setattr(games, "STEPS", 400)
+    found = list(games.games(7, 1000))
+    assert [game.steps for game in found] == [400, 400, 200]
+    assert len({game.seed for game in found}) == 3
+
+
+def test_game_counts_as_its_script_does() -> None:
+    """What looks for the first difference knows how far checksums are apart."""
+    script = games.SCRIPT.read_text(encoding="utf-8")
+    assert f"EVERY = {games.EVERY:_}\n" in script
+
+
+def test_game_is_looked_at_from_its_last_common_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is played again up to the next one, with the events in between."""
+    asked: list[list[str]] = []
+
+    def play(command: list[str], seconds: float) -> Play:
+        asked.append(command)
+        return Play(("checksum 1", "checksum 2", f"checksum of {command[3]}"), "end")
+
+    monkeypatch.setattr(games, "_play", play)
+    found = games.search(("ours", "theirs"), 1, games.STEPS, 1.0, lambda played: None)
+    assert found is not None
+    assert (found.shown_from, found.game.steps) == (2 * games.EVERY, 3 * games.EVERY + 1)
+    assert [command[-2:] for command in asked[2:]] == [["300001", "200000"]] * 2
+
+
+@pytest.mark.parametrize("option", ["--programs=100", "--leave-out=kills", "--everything"])
+def test_game_is_no_program(option: str, fuzz: Fuzz) -> None:
+    """What is said of programs and means nothing for games is refused."""
+    ran = fuzz("--impl", "greenlet", *GAME, "1000", option)
+    assert ran.code == 4
+    assert f"{option.partition('=')[0]} is for programs" in ran.err
 
 
 def made(count: int, without: frozenset[str] = frozenset()) -> list[str]:

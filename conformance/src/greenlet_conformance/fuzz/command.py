@@ -15,6 +15,7 @@ from greenlet_conformance import expectations, implementation, providers
 from greenlet_conformance.exits import AS_EXPECTED, FAILURES
 
 if TYPE_CHECKING:
+    from greenlet_conformance.fuzz.players import Play
     from greenlet_conformance.fuzz.search import Found, Search
 
 REFERENCE = "greenlet_conformance.reference"
@@ -45,15 +46,25 @@ What one of the two is known to fail at is left out, as its file of expectations
 the specification. So no program looks whether a cycle through the frames of a suspended greenlet
 is collected, which implementations may do or leave.
 
+With --steps it plays long games instead: a million steps each of some dozen greenlets that come,
+go deep and go, so many in all. That needs no Hypothesis, finds what shows only after a while, and
+goes fast against greenlet. What it prints is the script of the game; nothing is made smaller, but
+the events before the first difference are shown.
+
 examples:
   greenlet-conformance fuzz --impl greenlane --minutes 10
   greenlet-conformance fuzz --impl greenlane --seed 1 --programs 2000 > repro.py
   greenlet-conformance fuzz --impl greenlane --against greenlet --leave-out kills
   greenlet-conformance fuzz --impl greenlet --everything
+  greenlet-conformance fuzz --impl greenlane --against greenlet --steps 100000000
 
 what can be left out:
 {features}
 """.format(features="\n".join(f"  {name:20}{what}" for name, what in FEATURES.items()))
+
+
+#: How much longer than a program a long game may take.
+GAME = 200
 
 
 class FuzzError(Exception):
@@ -108,6 +119,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="play so many programs, rounded up to hundreds, and mind no time",
     )
     parser.add_argument(
+        "--steps",
+        type=_positive(int),
+        metavar="N",
+        help="play long games in the place of programs, of so many steps in all, and mind no time",
+    )
+    parser.add_argument(
         "--seed", type=int, metavar="N", help="make the programs of this seed (default: a new one)"
     )
     parser.add_argument(
@@ -115,7 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_positive(float),
         default=5.0,
         metavar="SECONDS",
-        help="limit of one program (default: %(default)g)",
+        help=f"limit of one program (default: %(default)g); a game may take {GAME} times as long",
     )
     parser.add_argument(
         "--shrink",
@@ -144,21 +161,72 @@ def run(options: argparse.Namespace) -> int:
 
     Raises FuzzError, ImplementationError, ExpectationsError and ProviderError.
     """
-    if importlib.util.find_spec("hypothesis") is None:
+    if options.steps is not None:
+        _check_alone(options)
+    elif importlib.util.find_spec("hypothesis") is None:
         raise FuzzError(
-            "fuzz needs Hypothesis: pip install hypothesis, or './conformance[fuzz]' as a whole"
+            "fuzz needs Hypothesis: pip install hypothesis, or './conformance[fuzz]' as a whole;"
+            " or give --steps, which does not"
         )
-    from greenlet_conformance.fuzz.players import Player, PlayerError
-    from greenlet_conformance.fuzz.search import Search
-
     modules = [providers.module_of(name) for name in (options.impl, options.against)]
     facts = [implementation.probe(module) for module in modules]
-    without = frozenset(options.leave_out)
-    if not options.everything:
-        without |= _known(facts, without)
     number = random.randrange(1_000_000) if options.seed is None else options.seed
     names = [f"{fact.module} {fact.version}" for fact in facts]
     _say(f"{names[0]} against {names[1]}, seed {number}")
+    if options.steps is not None:
+        return _play_games((modules[0], modules[1]), names, number, options)
+    without = frozenset(options.leave_out)
+    if not options.everything:
+        without |= _known(facts, without)
+    return _play_programs(modules, names, number, without, options)
+
+
+def _check_alone(options: argparse.Namespace) -> None:
+    """Raises FuzzError for what says something of programs and nothing of games."""
+    given = {
+        "--programs": options.programs is not None,
+        "--leave-out": bool(options.leave_out),
+        "--everything": options.everything,
+    }
+    for name, there in given.items():
+        if there:
+            raise FuzzError(f"{name} is for programs, and --steps plays none: leave one out")
+
+
+def _play_games(
+    modules: tuple[str, str], names: list[str], number: int, options: argparse.Namespace
+) -> int:
+    from greenlet_conformance.fuzz import games
+
+    began = time.monotonic()
+
+    def progress(played: int) -> None:
+        passed = time.monotonic() - began
+        left = passed / played * (options.steps - played)
+        _say(f"{played:,} steps, {left:.0f} seconds left", passing=True)
+
+    found = games.search(modules, number, options.steps, GAME * options.timeout, progress)
+    if found is None:
+        _say(f"{options.steps:,} steps, no difference")
+        return AS_EXPECTED
+    _show(found.ours, found.theirs, names, f"in a game of seed {found.game.seed}")
+    if not found.always:
+        _say("it does not differ each time")
+    _say(f"again: python repro.py MODULE {found.game.seed} {found.game.steps} {found.shown_from}")
+    print(games.SCRIPT.read_text(encoding="utf-8"), end="")
+    return FAILURES
+
+
+def _play_programs(
+    modules: list[str],
+    names: list[str],
+    number: int,
+    without: frozenset[str],
+    options: argparse.Namespace,
+) -> int:
+    from greenlet_conformance.fuzz.players import Player, PlayerError
+    from greenlet_conformance.fuzz.search import Search
+
     try:
         with (
             Player(modules[0], options.timeout) as ours,
@@ -171,7 +239,11 @@ def run(options: argparse.Namespace) -> int:
     if found is None:
         _say(f"{search.played} programs, no difference")
         return AS_EXPECTED
-    _show(found, search.played, names)
+    _show(found.ours, found.theirs, names, f"after {search.played} programs")
+    if not found.always:
+        _say("it does not differ each time")
+    if not found.smallest:
+        _say("it may not be as small as it can be: --shrink gives it longer")
     again = f"greenlet-conformance fuzz --impl {options.impl} --against {options.against}"
     again += "".join(f" --leave-out {what}" for what in options.leave_out)
     again += " --everything" if options.everything else ""
@@ -207,23 +279,20 @@ def _search(search: Search, number: int, options: argparse.Namespace) -> Found |
     return search.run(number, options.programs, began + seconds, progress)
 
 
-def _show(found: Found, played: int, names: list[str]) -> None:
-    ours, theirs = found.ours.lines, found.theirs.lines
+def _show(our_play: Play, their_play: Play, names: list[str], where: str) -> None:
+    """Prints the first events that are different, and those before."""
+    ours, theirs = our_play.lines, their_play.lines
     same = 0
     while same < min(len(ours), len(theirs)) and ours[same] == theirs[same]:
         same += 1
-    _say(f"after {played} programs: a difference at event {same + 1}")
+    _say(f"{where}: a difference at event {same + 1}")
     for line in ours[max(0, same - 5) : same]:
         _say(f"      {line}")
-    for name, play in zip(names, (found.ours, found.theirs)):
+    for name, play in zip(names, (our_play, their_play)):
         line = play.lines[same] if same < len(play.lines) else "(nothing)"
         _say(f"  --> {line}    <-- {name}")
         if play.message:
             _say("".join(f"        {text}\n" for text in play.message.splitlines()[:12]).rstrip())
-    if not found.always:
-        _say("it does not differ each time")
-    if not found.smallest:
-        _say("it may not be as small as it can be: --shrink gives it longer")
 
 
 def _say(text: str, passing: bool = False) -> None:
