@@ -123,6 +123,9 @@ def test_what_looks_like_a_regression_is_measured_again(
     for found in later:
         assert {one.benchmark for one in found.samples} == {"switch.round_trip"}
         assert found.header["settings"]["rounds"] == 4
+    thresholds(bounds, 'benchmark = "create.drop"\nspeedup = 0.01')
+    assert main([*arguments, "--output", "g.jsonl"]) == EXIT_OK
+    assert not list(tmp_path.glob("g-again-*")), "what belongs to an earlier result"
 
 
 @pytest.mark.parametrize(

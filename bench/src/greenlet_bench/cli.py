@@ -362,13 +362,18 @@ def _measure_gated(
 
         driver = Driver(select(ids), targets, settings, select(counted) if counted else [])
         judgements = judge(driver, output, thresholds)
-        for number in range(1, gate.REPEATS + 1):
+        repeats = [
+            output.with_name(f"{output.stem}-again-{number}{output.suffix}")
+            for number in range(1, gate.REPEATS + 1)
+        ]
+        for file in repeats:  # of an earlier gate, whose first result has just been replaced
+            file.unlink(missing_ok=True)
+        for file in repeats:
             doubtful = gate.doubtful(judgements)
             if not doubtful:
                 break
             ids = sorted({id_ for one in doubtful for id_ in one.benchmarks})
             print(f"measuring again, with more time: {', '.join(ids)}", file=sys.stderr)
-            file = output.with_name(f"{output.stem}-again-{number}{output.suffix}")
             again = judge(Driver(select(ids), targets, careful), file, doubtful)
             judgements = gate.revise(judgements, again)
         return judgements
