@@ -99,7 +99,7 @@ class Settings:
 
 FULL = Settings(rounds=8, seconds=0.05, population=100_000, timeout=240, cpu=None)
 GATE = Settings(rounds=3, seconds=0.01, population=100_000, timeout=60, cpu=None)
-QUICK = Settings(rounds=3, seconds=0.005, population=30_000, timeout=60, cpu=None, quick=True)
+QUICK = Settings(rounds=3, seconds=0.005, population=20_000, timeout=60, cpu=None, quick=True)
 
 
 @dataclass(frozen=True)

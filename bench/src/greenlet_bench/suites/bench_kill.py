@@ -106,7 +106,7 @@ def _collects(impl: Implementation) -> bool:
     return collected
 
 
-@benchmark("let it return", unit=UNIT)
+@benchmark("let it return", unit=UNIT, quick=False)
 def bench_finish(measure: Any, impl: Implementation) -> None:
     def end(living: list[Any]) -> None:
         for greenlet in living:
@@ -115,7 +115,7 @@ def bench_finish(measure: Any, impl: Implementation) -> None:
     _population(measure, impl, end, killed=False)
 
 
-@benchmark("throw GreenletExit", unit=UNIT)
+@benchmark("throw GreenletExit", unit=UNIT, quick=False)
 def bench_throw(measure: Any, impl: Implementation) -> None:
     def end(living: list[Any]) -> None:
         for greenlet in living:
@@ -133,7 +133,7 @@ def bench_drop(measure: Any, impl: Implementation) -> None:
     _population(measure, impl, end)
 
 
-@benchmark("leave a cycle to the collector", unit=UNIT)
+@benchmark("leave a cycle to the collector", unit=UNIT, quick=False)
 def bench_collect(measure: Any, impl: Implementation) -> None:
     if not _collects(impl):
         pytest.skip("its collector does not kill suspended greenlets; a program must do so")

@@ -35,7 +35,7 @@ def bench_function(measure: Any, impl: Implementation) -> None:
     measure(prepare)
 
 
-@benchmark("create, run a subclass's method, die", unit=UNIT)
+@benchmark("create, run a subclass's method, die", unit=UNIT, quick=False)
 def bench_subclass(measure: Any, impl: Implementation) -> None:
     def prepare() -> Workload:
         class Worker(impl.greenlet):  # type: ignore[misc, name-defined]

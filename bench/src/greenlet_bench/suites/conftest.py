@@ -114,6 +114,11 @@ def _record(config: pytest.Config, **fields: object) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    if not gc.get_freeze_count():
+        # The collections of a benchmark are to be of what it makes: pytest and the modules have
+        # some hundred thousand objects, and going through them takes as long as many a row.
+        gc.collect()
+        gc.freeze()
     _record(item.config, kind="start", benchmark=_described(item).id)
     return (yield)
 
