@@ -21,9 +21,11 @@ report: $(STAMP)
 	$(TOX) run -m report
 	@echo "Open reports/index.html, or read reports/report.md."
 
-# One environment for each processor, and one process of pytest in each environment.
+# An environment for each processor and one besides, since some tests wait; and one process of pytest
+# in each environment.
 test: $(STAMP)
-	PYTEST_XDIST_AUTO_NUM_WORKERS=1 $(TOX) run-parallel --parallel auto -m test
+	PYTEST_XDIST_AUTO_NUM_WORKERS=1 $(TOX) run-parallel -m test \
+	  --parallel $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
 
 $(STAMP): Makefile
 	@$(or $(PYTHON),false) -c '$(SUPPORTED)' 2>/dev/null || { echo "make: '$(PYTHON)' is not a" \
