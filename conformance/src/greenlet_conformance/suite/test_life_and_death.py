@@ -1218,6 +1218,48 @@ def test_thread_deferred(impl: Any, worker: Worker, use: str) -> None:
 
 
 @clause("life.thread.deferred")
+def test_thread_deferred_until_resumed(impl: Any, worker: Worker) -> None:
+    """To resume a suspended greenlet, which switches back, is to use greenlets."""
+    log: list[Any] = []
+    root = worker(impl.getcurrent)
+
+    def serve() -> None:
+        while True:
+            root.switch("served")
+
+    def start() -> Any:
+        server = impl.greenlet(serve)
+        server.switch()
+        return server
+
+    server = worker(start)
+    held = worker(built_in, impl, log)
+    held.clear()
+    assert log == []
+    assert worker(server.switch) == "served"
+    assert log == [("ends", root, impl.GreenletExit)]
+
+
+@clause("life.thread.deferred", "life.gc.cycle")
+def test_thread_deferred_of_a_cycle(impl: Any, worker: Worker) -> None:
+    """What another thread's collection finds stays as it is, or is killed where it belongs."""
+    log: list[Any] = []
+    root = worker(impl.getcurrent)
+    held = worker(built_in, impl, log)
+    held[0].holder = held
+    alive = weakref.ref(held[0])
+    del held
+    gc.collect()
+    assert log == []
+    worker(impl.getcurrent)
+    gc.collect()
+    worker(impl.getcurrent)
+    g = alive()
+    found = (log, states(g) if g is not None else None)
+    assert found in [([], ["active"]), ([("ends", root, impl.GreenletExit)], None)]
+
+
+@clause("life.thread.deferred")
 def test_thread_deferred_parent(impl: Any, worker: Worker) -> None:
     """The kill in its own thread leads back to where that thread was."""
     log: list[Any] = []
