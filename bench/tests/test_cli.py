@@ -101,6 +101,29 @@ def test_a_run_with_a_crash_shows_it_and_exits_1(
     assert capsys.readouterr().out.strip() in shown
 
 
+@pytest.mark.usefixtures("fakes")
+@pytest.mark.parametrize(
+    ("module", "message"), [("skipping", "rather not"), ("timeless", "no times: [0.0")]
+)
+def test_who_measures_nothing_fails(
+    module: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "bench.jsonl"
+    options = ["--quick", "--rounds", "1", "--suite", "switch.round_trip", "--suite", "getcurrent"]
+    assert main(["run", *options, "--impl", module, "--output", str(output)]) == EXIT_FAILED
+    shown = capsys.readouterr().out
+    assert f"FAIL switch.round_trip, {module}: " in shown and message in shown
+    assert main(["show", str(output)]) == EXIT_OK
+
+
+def test_a_name_that_is_too_long_is_refused_before_anything_is_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for command in ("run", "gate"):
+        assert main([command, "--output", 300 * "a"]) == EXIT_USAGE
+        assert "cannot write aaa" in error_of(capsys)
+
+
 def test_report_exits_1_when_a_run_is_cut_short(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -126,6 +126,14 @@ def test_what_looks_like_a_regression_is_measured_again(
     thresholds(bounds, 'benchmark = "create.drop"\nspeedup = 0.01')
     assert main([*arguments, "--output", "g.jsonl"]) == EXIT_OK
     assert not list(tmp_path.glob("g-again-*")), "what belongs to an earlier result"
+    notes = tmp_path / "g-again-1.jsonl"
+    notes.write_text("what else may be called so", encoding="utf-8")
+    (tmp_path / "g-again-2.jsonl").mkdir()
+    assert main([*arguments, "--output", "g.jsonl"]) == EXIT_USAGE
+    assert "cannot write g-again-2.jsonl" in capsys.readouterr().err
+    (tmp_path / "g-again-2.jsonl").rmdir()
+    assert main([*arguments, "--output", "g.jsonl"]) == EXIT_OK
+    assert notes.read_text(encoding="utf-8") == "what else may be called so"
 
 
 @pytest.mark.parametrize(
@@ -170,6 +178,7 @@ def test_a_bound_may_depend_on_the_version_of_python(tmp_path: Path) -> None:
         ("", "list of"),
         ("x = 1", "list of"),
         ("[[threshold", "not TOML"),
+        ("threshold = " + 5_000 * "[", "not TOML"),
         ('[[threshold]]\nreason = "r"\nspeedup = 1', "threshold 1: it needs a benchmark"),
         ('[[threshold]]\nbenchmark = "a.b"\nspeedup = 1', "it needs a reason"),
         ('[[threshold]]\nreason = "r"\nbenchmark = "a.b"', "one of speedup"),

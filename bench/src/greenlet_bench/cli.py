@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -360,14 +360,18 @@ def _measure_gated(
                 progress.done()
             return gate.judge(results.read(file), some, target.label)
 
-        driver = Driver(select(ids), targets, settings, select(counted) if counted else [])
-        judgements = judge(driver, output, thresholds)
         repeats = [
             output.with_name(f"{output.stem}-again-{number}{output.suffix}")
             for number in range(1, gate.REPEATS + 1)
         ]
-        for file in repeats:  # of an earlier gate, whose first result has just been replaced
-            file.unlink(missing_ok=True)
+        for file in repeats:
+            _check_output(file)
+        driver = Driver(select(ids), targets, settings, select(counted) if counted else [])
+        judgements = judge(driver, output, thresholds)
+        for file in repeats:
+            with suppress(InputError, OSError):
+                results.read(file)
+                file.unlink()  # of an earlier gate, whose first result has just been replaced
         for file in repeats:
             doubtful = gate.doubtful(judgements)
             if not doubtful:
@@ -439,6 +443,10 @@ def _check_rounds(rounds: int, least: int, why: str) -> None:
 
 def _check_output(path: Path) -> None:
     """Raises BenchError if no file can be written there."""
+    try:
+        path.exists()
+    except OSError as error:  # such as that the name is too long
+        raise BenchError(f"cannot write {path}: {error.strerror}") from None
     if not path.parent.is_dir():
         raise BenchError(f"cannot write {path}: its folder does not exist")
     if path.exists() and not path.is_file():

@@ -34,7 +34,17 @@ from typing import Any, TextIO
 from greenlet_bench import __version__, instructions, machine
 from greenlet_bench.catalogue import PROGRAMS, Benchmark, suite_title
 from greenlet_bench.errors import BenchError, ImplementationError, OutputError
-from greenlet_bench.results import CRASH, FAIL, OK, SCHEMA, TIMEOUT, UNSUPPORTED, Count, Sample
+from greenlet_bench.results import (
+    CRASH,
+    FAIL,
+    OK,
+    SCHEMA,
+    TIMEOUT,
+    UNSUPPORTED,
+    Count,
+    Sample,
+    positive,
+)
 
 SUITES_FOLDER = Path(__file__).parent / "suites"
 
@@ -374,6 +384,10 @@ class Driver:
                 left.discard(name)
                 timing = {k: v for k, v in record.items() if k != "kind"}
                 timing.setdefault("outcome", OK)
+                if not all(map(positive, timing.get("values", ()))):
+                    # No ratio can be made of it. The file would be refused for that as a whole.
+                    values = timing.pop("values")
+                    timing |= {"outcome": FAIL, "message": f"no times: {values[:3]} ns"}
                 yield Sample(implementation=label, pair=step.pair, hash_seed=seed, **timing)
             failed = any(r["kind"] == "failure" and r["outcome"] == FAIL for r in records)
             if left and not failed:

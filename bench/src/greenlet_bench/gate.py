@@ -142,7 +142,7 @@ def read(path: Path, python: str) -> list[Threshold]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read the thresholds {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"the thresholds {path} are not TOML: {error}") from None
     entries = content.get("threshold")
     if not isinstance(entries, list) or not entries or content.keys() != {"threshold"}:

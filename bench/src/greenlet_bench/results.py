@@ -157,7 +157,7 @@ def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
-def _positive(value: object) -> bool:
+def positive(value: object) -> bool:
     """Whether ratios can be made of it: it is not 0, no NaN and not infinite."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e300
 
@@ -202,13 +202,13 @@ _FIELDS: dict[str, dict[str, Callable[[object], bool]]] = {
         **dict.fromkeys(("benchmark", "implementation", "message"), _text),
         "pair": _whole,
         "outcome": lambda value: value in OUTCOMES,
-        "values": lambda value: isinstance(value, list) and all(map(_positive, value)),
+        "values": lambda value: isinstance(value, list) and all(map(positive, value)),
     },
     "instructions": {
         **dict.fromkeys(("benchmark", "implementation", "message"), _text),
-        "per_operation": _or_none(_positive),
+        "per_operation": _or_none(positive),
     },
-    "footer": {"samples": _whole, "seconds": lambda value: value == 0 or _positive(value)},
+    "footer": {"samples": _whole, "seconds": lambda value: value == 0 or positive(value)},
 }
 """What summaries, comparisons and the gate rely on, by the kind of the line."""
 

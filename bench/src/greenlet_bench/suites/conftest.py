@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+import _pytest
 import pytest
 
 from greenlet_bench.alias import CannotStandInError, stand_in
@@ -114,23 +115,34 @@ def _record(config: pytest.Config, **fields: object) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    _record(item.config, kind="start", benchmark=_described(item).id)
     if not gc.get_freeze_count():
         # The collections of a benchmark are to be of what it makes: pytest and the modules have
         # some hundred thousand objects, and going through them takes as long as many a row.
         gc.collect()
         gc.freeze()
-    _record(item.config, kind="start", benchmark=_described(item).id)
     return (yield)
+
+
+SUITES_FOLDER = Path(__file__).parent
+PYTEST_FOLDER = Path(_pytest.__file__).parent
+
+
+def _is_of_the_suite(raised: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Whether it was raised here, and not by the implementation: who skips is not to be excused."""
+    files = [Path(entry.path) for entry in raised.traceback]
+    others = [file.parent for file in files if PYTEST_FOLDER not in file.parents]
+    return others[-1:] == [SUITES_FOLDER]  # pytest leaves none of unittest.SkipTest
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.outcome != "passed":
         outcome, message = "FAIL", report.longreprtext
-        if report.outcome == "skipped":
+        if report.outcome == "skipped" and call.excinfo and _is_of_the_suite(call.excinfo):
             assert isinstance(report.longrepr, tuple)  # file, line, reason
             outcome, message = "UNSUPPORTED", report.longrepr[2].removeprefix("Skipped: ")
         _record(
