@@ -321,11 +321,8 @@ class greenlet:
         if self._parent is None:
             raise AttributeError("the root has no parent")  # tree.root-fixed
         _check_type(value)
-        ancestor = value
-        while ancestor is not None:  # tree.parent-cycle
-            if ancestor is self:
-                raise ValueError("cyclic parent chain")
-            ancestor = ancestor._parent
+        if value._is_below(self):
+            raise ValueError("cyclic parent chain")  # tree.parent-cycle
         if self._tree is not None and self._tree is not value._family():
             raise ValueError("a started greenlet keeps to its thread")  # thread.reparent-started
         self._parent = value
@@ -419,6 +416,12 @@ class greenlet:
             g = g._parent
         return None if g._tree.exited else g._tree  # thread.exited.*
 
+    def _is_below(self, other: greenlet) -> bool:
+        ancestor: greenlet | None = self
+        while ancestor is not None and ancestor is not other:
+            ancestor = ancestor._parent
+        return ancestor is other
+
     def _first_living(self) -> greenlet:
         """Itself or its first ancestor that is not dead: dead.skip.chain."""
         g: Any = self
@@ -471,7 +474,8 @@ class greenlet:
         try:
             _enter(self, _Error(GreenletExit())).received()  # life.kill.result
         finally:
-            self._parent = former  # life.resurrect.parent
+            if former is not None and not former._is_below(self):  # tree.parent-cycle
+                self._parent = former  # life.resurrect.parent
 
     # --- contexts ---
 

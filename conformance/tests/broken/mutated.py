@@ -70,10 +70,14 @@ MUTANTS = {
         ("life.kill.parent",),
     ),
     "parent_not_restored_after_error": Mutant(
-        "received()  # life.kill.result\n        finally:\n            self._parent = former",
-        "received()\n        except BaseException:\n            raise\n"
-        "        else:\n            self._parent = former",
+        "received()  # life.kill.result\n        finally:\n",
+        "received()\n        except BaseException:\n            raise\n        else:\n",
         ("life.kill.killer",),
+    ),
+    "parent_restored_under_itself": Mutant(
+        "if former is not None and not former._is_below(self):",
+        "if True:",
+        ("tree.parent-cycle",),
     ),
     "ancestors_of_any_thread": Mutant(
         "if self._family() is not tree or target._family() is not tree:",
