@@ -1009,10 +1009,11 @@ def test_gc_kill_again_and_again(impl: Any) -> None:
 
 
 @clause("life.gc.cycle")
-def test_gc_cycle(impl: Any) -> None:
+def test_gc_cycle(impl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A suspended greenlet in a cycle stays as it is, or is killed: nothing between."""
     root = impl.getcurrent()
     log: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: log.append(told.exc_value))
 
     def run(_: Any) -> None:
         try:
@@ -1043,7 +1044,26 @@ def test_gc_cycle(impl: Any) -> None:
         g.switch(older)
         return weakref.ref(g)
 
-    for make in (by_attribute, by_local, by_generator):
+    def by_loop() -> Any:
+        def generator(holder: list[Any]) -> Iterator[None]:
+            if holder:
+                run(holder)
+            yield
+
+        def loop(iterator: Iterator[None]) -> None:
+            for _ in iterator:
+                pass
+
+        for _ in range(100):  # then CPython has them in one run of its interpreter
+            loop(generator([]))
+        holder: list[Any] = []
+        older = generator(holder)
+        g = impl.greenlet(loop)
+        holder.append(g)
+        g.switch(older)
+        return weakref.ref(g)
+
+    for make in (by_attribute, by_local, by_generator, by_loop):
         log.clear()
         alive = make()
         gc.collect()
