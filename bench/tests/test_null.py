@@ -11,9 +11,9 @@ from greenlet_bench.driver import GATE, Driver, Target, choose_cpu
 from greenlet_bench.stats import Ratio
 from greenlet_bench.summary import summarise
 
-ATTEMPTS = 3
-"""A 95% interval is wrong one time in twenty, so one miss proves nothing. A method with a bias
-misses every time; three misses in a row by chance are 1 in 8000."""
+ATTEMPTS = 5
+"""A 95% interval is wrong one time in twenty, and on a busy machine a ratio may be far off, within a
+wide interval: one miss proves nothing. A method with a bias misses every time."""
 
 
 def attempt(output: Path) -> Ratio:
@@ -29,9 +29,9 @@ def test_upstream_against_itself_is_one(tmp_path: Path) -> None:
     for number in range(ATTEMPTS):
         ratio = attempt(tmp_path / f"{number}.jsonl")
         assert ratio.low is not None and ratio.high is not None
+        if ratio.low <= 1 <= ratio.high and 0.8 < ratio.value < 1.25:
+            return
         ratios.append(ratio)
-        if ratio.low <= 1 <= ratio.high:
-            break
-    else:
-        raise AssertionError(f"1 is in none of the intervals: {ratios}")
-    assert 0.8 < ratios[-1].value < 1.25
+    raise AssertionError(
+        f"each time 1 is outside of the interval, or the ratio is far off: {ratios}"
+    )
