@@ -458,10 +458,10 @@ class greenlet:
 
     def __del__(self) -> None:
         """Python calls this when the last reference has gone, but once only: life.kill."""
-        tree = self._tree
+        tree: Any = self._tree
         if self._state is not _ACTIVE:  # life.kill.only-suspended
             return
-        if sys.is_finalizing() or tree is None or tree.exited:  # exit.no-cleanup
+        if sys.is_finalizing() or tree.exited:  # exit.no-cleanup
             return  # life.thread.exited
         if tree is _here.tree:
             self._kill()

@@ -192,9 +192,11 @@ class Model:
         try:
             if isinstance(value, kind):
                 return value
-            if value is None:
-                return kind()
-            return kind(*value) if isinstance(value, tuple) else kind(value)
+            args = () if value is None else value if isinstance(value, tuple) else (value,)
+            made = kind(*args)
+            if not isinstance(made, BaseException):
+                raise TypeError("no exception")
+            return made
         except BaseException as failure:
             return failure
 

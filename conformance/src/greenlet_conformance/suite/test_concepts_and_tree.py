@@ -580,27 +580,6 @@ def test_parent_cycle_by_a_later_init(impl: Any) -> None:
 
 
 @clause("tree.parent-cycle")
-def test_parent_cycle_by_a_kill(impl: Any) -> None:
-    """Who puts its parent under itself while it is killed does not get it back as a parent."""
-    root = impl.getcurrent()
-
-    def run() -> None:
-        try:
-            root.switch()
-        finally:
-            former.parent = impl.getcurrent()
-
-    former = impl.greenlet(root.switch)
-    former.switch()
-    g = impl.greenlet(run, former)
-    g.switch()
-    del g
-    dead = former.parent
-    assert (dead.dead, dead.parent) == (True, root)
-    assert former.switch("back at the root") == "back at the root"
-
-
-@clause("tree.parent-cycle")
 def test_parent_cycle_of_the_running(impl: Any) -> None:
     """A running greenlet cannot be put under its own child, nor under itself."""
     root = impl.getcurrent()

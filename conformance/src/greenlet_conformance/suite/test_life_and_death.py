@@ -257,6 +257,27 @@ def test_kill_parent_is_used(impl: Any) -> None:
     assert states(unstarted, dead) == ["unstarted", "dead"]
 
 
+@clause("life.kill.parent")
+def test_kill_makes_no_cycle(impl: Any) -> None:
+    """Who puts its parent under itself while it is killed does not get it back as a parent."""
+    root = impl.getcurrent()
+
+    def run() -> None:
+        try:
+            root.switch()
+        finally:
+            former.parent = impl.getcurrent()
+
+    former = impl.greenlet(root.switch)
+    former.switch()
+    g = impl.greenlet(run, former)
+    g.switch()
+    del g
+    dead = former.parent
+    assert (dead.dead, dead.parent) == (True, root)
+    assert former.switch("back at the root") == "back at the root"
+
+
 @clause("life.kill.result")
 def test_kill_result(impl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The statement that drops the reference does what it always does."""
