@@ -2,7 +2,7 @@
 
 A killed greenlet is put under its killer, and back under its parent afterwards. If it has put that
 parent under itself in between, each is now an ancestor of the other.
-Clause: life.kill.parent.
+Clause: life.kill.cycle.
 """
 
 from greenlet import getcurrent, greenlet

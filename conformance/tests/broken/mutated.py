@@ -77,7 +77,7 @@ MUTANTS = {
     "parent_restored_under_itself": Mutant(
         "if former is not None and not former._is_below(self):",
         "if True:",
-        ("life.kill.parent",),
+        ("life.kill.cycle",),
     ),
     "ancestors_of_any_thread": Mutant(
         "if self._family() is not tree or target._family() is not tree:",

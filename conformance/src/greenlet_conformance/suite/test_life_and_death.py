@@ -257,7 +257,7 @@ def test_kill_parent_is_used(impl: Any) -> None:
     assert states(unstarted, dead) == ["unstarted", "dead"]
 
 
-@clause("life.kill.parent")
+@clause("life.kill.cycle")
 def test_kill_makes_no_cycle(impl: Any) -> None:
     """Who puts its parent under itself while it is killed does not get it back as a parent."""
     root = impl.getcurrent()
