@@ -557,7 +557,7 @@ def _instance(kind: type[BaseException], value: Any) -> BaseException:
         exception: object = kind(*args)
         if not isinstance(exception, BaseException):
             raise TypeError(
-                f"{kind.__name__}() should have returned an exception, not {exception!r}"
+                f"{kind.__name__}() should return an exception, not {type(exception).__name__}"
             )
     except BaseException as failure:  # throw.constructor-error
         return failure
