@@ -82,6 +82,7 @@ def test_broken_rule_is_found(rule: str, fuzz: Fuzz, tmp_path: Path) -> None:
     ran = fuzz(*options, BROKEN_GREENLET=rule)
     assert ran.code == 1, ran.err
     assert f"<-- broken 0+{rule}" in ran.err
+    assert f"python repro.py broken\nby itself: python repro.py {command.REFERENCE}\n" in ran.err
     broken = play(ran.out, "broken", tmp_path, BROKEN_GREENLET=rule)
     reference = play(ran.out, command.REFERENCE, tmp_path)
     assert broken != reference
@@ -132,7 +133,7 @@ def test_game_finds_a_broken_rule(fuzz: Fuzz, tmp_path: Path) -> None:
     assert re.search(r"in a game of seed 1000003: a difference at event \d+", ran.err)
     ours, theirs = (line.split("<--")[0] for line in ran.err.splitlines() if "  --> " in line)
     assert ours != theirs
-    again = re.search(r"again: python repro\.py MODULE (\d+) (\d+) (\d+)\n", ran.err)
+    again = re.search(r"by itself: python repro\.py greenlet (\d+) (\d+) (\d+)\n", ran.err)
     assert again
     script = tmp_path / "repro.py"
     script.write_text(ran.out, encoding="utf-8")

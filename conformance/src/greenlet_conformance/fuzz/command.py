@@ -212,7 +212,7 @@ def _play_games(
     _show(found.ours, found.theirs, names, f"in a game of seed {found.game.seed}")
     if not found.always:
         _say("it does not differ each time")
-    _say(f"again: python repro.py MODULE {found.game.seed} {found.game.steps} {found.shown_from}")
+    _say_script(modules, f" {found.game.seed} {found.game.steps} {found.shown_from}")
     print(games.SCRIPT.read_text(encoding="utf-8"), end="")
     return FAILURES
 
@@ -249,8 +249,15 @@ def _play_programs(
     again += " --everything" if options.everything else ""
     again += f" --shrink {options.shrink:g}"
     _say(f"again: {again} --seed {number} --programs {search.played}")
+    _say_script(modules)
     print(found.program, end="")
     return FAILURES
+
+
+def _say_script(modules: Sequence[str], arguments: str = "") -> None:
+    """How to run what is printed; modules, since the script knows no registered names."""
+    for module in modules:
+        _say(f"by itself: python repro.py {module}{arguments}")
 
 
 def _known(facts: Sequence[implementation.Facts], without: frozenset[str]) -> frozenset[str]:
