@@ -470,11 +470,12 @@ class greenlet:
 
     def _kill(self) -> None:
         tree: Any = self._tree
-        former, self._parent = self._parent, tree.current  # life.kill.parent
+        former: Any = self._parent
+        self._parent = tree.current  # life.kill.parent
         try:
             _enter(self, _Error(GreenletExit())).received()  # life.kill.result
         finally:
-            if former is not None and not former._is_below(self):  # tree.parent-cycle
+            if not former._is_below(self):  # tree.parent-cycle
                 self._parent = former  # life.resurrect.parent
 
     # --- contexts ---

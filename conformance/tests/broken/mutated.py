@@ -65,8 +65,8 @@ MUTANTS = {
         ("dead.parent.skipped", "dead.parent.unstarted-beyond"),
     ),
     "killed_under_root": Mutant(
-        "self._parent = self._parent, tree.current",
-        "self._parent = self._parent, tree.root",
+        "self._parent = tree.current",
+        "self._parent = tree.root",
         ("life.kill.parent",),
     ),
     "parent_not_restored_after_error": Mutant(
@@ -75,7 +75,7 @@ MUTANTS = {
         ("life.kill.killer",),
     ),
     "parent_restored_under_itself": Mutant(
-        "if former is not None and not former._is_below(self):",
+        "if not former._is_below(self):",
         "if True:",
         ("life.kill.cycle",),
     ),
