@@ -52,8 +52,8 @@ class Diagnosis(NamedTuple):
     #: How many memory mappings a process may have, and has; None where the system doesn't say.
     most_mappings: int | None
     mappings: int | None
-    #: What `import greenlet` gave to this process: "greenlane", "other", or None if it was not
-    #: imported yet.
+    #: What `import greenlet` gives to this process: "greenlane", "other", "none" if sys.modules
+    #: says that it is to fail, or None if it was not imported yet.
     greenlet: str | None
     #: The file of that module.
     greenlet_file: str | None
@@ -78,7 +78,7 @@ class Diagnosis(NamedTuple):
             ("", f"memory mappings {_number(self.most_mappings)}, {_number(self.mappings)} in use"),
             ("greenlet", _GREENLET[self.greenlet]),
         ]
-        if self.greenlet is not None:
+        if self.greenlet in ("greenlane", "other"):
             lines += [("", f"imported from {self.greenlet_file}")]
             lines += [("", f"held by {', '.join(self.importers) or 'no module'}")]
         lines += [("", f"installed: {self.greenlet_distribution or 'none'}")]
@@ -89,6 +89,7 @@ class Diagnosis(NamedTuple):
 _GREENLET = {
     "greenlane": "greenlane is what `import greenlet` gives",
     "other": "another greenlet is what `import greenlet` gives, not greenlane",
+    "none": "`import greenlet` fails in this process",
     None: "nothing has imported it in this process",
 }
 
@@ -99,7 +100,9 @@ def examine() -> Diagnosis:
     abi, guards, lowered_by, asked = _greenlet._lane_facts()
     status = lanes.status()
     package = sys.modules.get("greenlet")
-    kind = "greenlane" if installation.is_installed() else "other" if package else None
+    kind = None
+    if "greenlet" in sys.modules:
+        kind = "greenlane" if installation.is_installed() else "other" if package else "none"
     importers = tuple(installation.holders(package)) if package else ()
     return Diagnosis(
         version=greenlane.__version__,
@@ -142,11 +145,8 @@ def _fallbacks(
             f"{status.sharing} greenlets share lanes, past the limit of {status.limit}: switching "
             "among them copies stacks (greenlane.lanes.set_limit)"
         )
-    if kind == "other":
-        found.append(
-            "greenlet was imported before greenlane could take its place: "
-            "`python -m greenlane app.py`, or greenlane.install() first of all"
-        )
+    if kind not in ("greenlane", None):
+        found.append(installation.obstacle())
     # Where it is installed it has been imported by now: when Python started.
     if os.environ.get("GREENLANE") == "1" and "greenlane_everywhere" not in sys.modules:
         found.append("GREENLANE=1 is set, but greenlane-everywhere is not installed here")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 import greenlane
@@ -257,7 +257,64 @@ def test_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "greenlet.py").write_text("")
     (tmp_path / "app.py").write_text("import greenlane\ngreenlane.install()\n")
     done = run(str(tmp_path / "app.py"), returncode=1)
-    assert f"finds {tmp_path / 'greenlet.py'}, which hides every other greenlet" in done.stderr
+    hidden = f"finds {tmp_path / 'greenlet.py'}, which hides every other greenlet"
+    assert hidden in done.stderr
+    app = tmp_path / "doctor.py"
+    app.write_text("import greenlet, greenlane\nprint(greenlane.doctor())\n")
+    assert hidden in run("-m", "greenlane", str(app)).stdout
+
+
+def test_failed_installation_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "greenlet.py").write_text("print('imported')")
+    (tmp_path / "app.py").write_text(
+        "import sys, greenlane\n"
+        "before = list(sys.path), list(sys.meta_path), dict(__import__('os').environ)\n"
+        "try:\n"
+        "    greenlane.install()\n"
+        "except RuntimeError:\n"
+        "    after = list(sys.path), list(sys.meta_path), dict(__import__('os').environ)\n"
+        "    print(before == after, 'greenlet' in sys.modules)\n"
+    )
+    assert run(str(tmp_path / "app.py")).stdout == "True False\n"
+
+
+@pytest.fixture
+def bundled(tmp_path: Path) -> Path:
+    """A program with greenlet in its folder, as `pip install -t .` puts it there."""
+    (tmp_path / "app.py").write_text(SHOW)
+    package = Path(str(distribution("greenlet").locate_file("greenlet")))
+    (tmp_path / "greenlet").symlink_to(package)
+    return tmp_path
+
+
+def test_greenlet_beside_the_program(bundled: Path) -> None:
+    app = str(bundled / "app.py")
+    assert run(app).stdout == f"{THEIRS} __main__\n"
+    assert run("-m", "greenlane", app).stdout == f"{OURS} __main__\n"
+    assert run("-m", "greenlane", "-m", "app", cwd=bundled).stdout == f"{OURS} __main__\n"
+    assert everywhere(SHOW, cwd=bundled, GREENLANE="1").stdout == f"{OURS} __main__\n"
+    installs = f"import greenlane; greenlane.install()\n{SHOW}"
+    assert run("-c", installs, cwd=bundled).stdout == f"{OURS} __main__\n"
+    # Children, too.
+    code = f"import subprocess, sys; subprocess.run([sys.executable, {app!r}])"
+    assert run("-m", "greenlane", "-c", code).stdout == f"{OURS} __main__\n"
+
+
+@pytest.mark.parametrize("theirs", ["print('started')", "import nonexistent", None])
+def test_sitecustomize_of_the_environment_is_run(tmp_path: Path, theirs: str | None) -> None:
+    """Ours hides it; what a program sees is the other one, or none, and errors as ever."""
+    if theirs is not None:
+        (tmp_path / "sitecustomize.py").write_text(theirs)
+    show = (
+        "import sys; found = sys.modules.get('sitecustomize');"
+        "print(getattr(found, '__file__', None), any('stand_in' in e for e in sys.path))"
+    )
+    path = {"PYTHONPATH": str(tmp_path)}
+    plain = run("-c", show, environment=path)
+    ours = run("-m", "greenlane", "-c", show, environment=path)
+    assert ours.stdout.splitlines()[-1] == plain.stdout.splitlines()[-1].replace("False", "True")
+    assert ours.stdout.count("started") == 2 * plain.stdout.count("started")  # the launcher's
+    assert ours.stderr == 2 * plain.stderr
 
 
 def test_values_that_a_program_may_have_in_its_modules() -> None:
@@ -281,10 +338,14 @@ def test_values_that_a_program_may_have_in_its_modules() -> None:
         sys.modules["greenlet"] = None
         try:
             greenlane.install()
-        except RuntimeError as error:
+        except RuntimeError as raised:
+            error = raised
             print("maps greenlet to None" in str(error))
+        found = greenlane.doctor()
+        print(found.greenlet, str(error) in found.fell_back)
+        print("`import greenlet` fails in this process" in str(found))
     """
-    assert run("-c", code).stdout == "user\nTrue\nTrue\n"
+    assert run("-c", code).stdout == "user\nTrue\nTrue\nnone True\nTrue\n"
 
 
 @pytest.mark.parametrize("path", ["", ":{other}", "{other}:", "{other}::{other}", "{other}"])
@@ -345,10 +406,12 @@ def test_stand_in_has_the_names_of_greenlet() -> None:
     assert ours.partition("]")[2] == theirs.partition("]")[2] == f" {version('greenlet')}\n"
 
 
-def everywhere(code: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def everywhere(
+    code: str, *options: str, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run code with greenlane-everywhere in force, as if it were installed."""
     start = f"import site; site.addsitedir({str(EVERYWHERE)!r})\n"
-    return run(*options, "-c", start + code, environment=environment)
+    return run(*options, "-c", start + code, cwd=cwd, environment=environment)
 
 
 @pytest.mark.parametrize(
@@ -418,7 +481,7 @@ def test_doctor_says_whose_greenlet_it_is(ours: bool) -> None:
         assert shown.startswith("greenlane ('user',)")
     else:
         assert shown.startswith("other ('user',)")
-        assert "greenlet was imported before greenlane could take its place" in shown
+        assert "has been imported already, by user: call greenlane.install()" in shown
 
 
 def test_doctor_under_a_limit_on_address_space() -> None:
