@@ -24,7 +24,6 @@ with standard.Library():
     import atexit
     import contextlib
     import functools
-    import gc
     import json
     import os
     import shlex
@@ -159,7 +158,7 @@ class Recorder:
             self.options = self.options.for_child(os.getpid())
             self.is_child = True
             self.start_time = time.monotonic_ns()
-            survivors = {_greenlet._serial(each): each for each in greenlets()}
+            survivors = alive()
             self.lives = {
                 serial: life for serial, life in self.lives.items() if serial in survivors
             }
@@ -205,8 +204,7 @@ class Recorder:
     def write(self) -> None:
         """Do so; nothing interrupts it."""
         end = time.monotonic_ns()
-        # Those that nothing has happened to get a number now.
-        survivors = {_greenlet._serial(each): each for each in greenlets()}
+        survivors = alive()
         records, places, dropped = _greenlet._stop_recording()
         if self.is_child and not records:
             return
@@ -265,9 +263,9 @@ class Recorder:
                 life.stack = [describe_frame(one) for one in frames(frame)]
 
 
-def greenlets() -> list[greenlet]:
-    """Return all that there are."""
-    return [each for each in gc.get_objects() if issubclass(type(each), greenlet)]
+def alive() -> dict[int, greenlet]:
+    """Return all greenlets that there are, by serial number."""
+    return {_greenlet._serial(each): each for each in reversed(_greenlet._survivors())}
 
 
 def identity(stream: TextIO | None) -> tuple[int, int] | None:

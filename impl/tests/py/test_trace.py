@@ -817,6 +817,58 @@ def test_children_of_multiprocessing_write_their_own(trace: Trace, tmp_path: Pat
     ]
 
 
+def test_what_the_collector_does_not_tell_of(trace: Trace, tmp_path: Path) -> None:
+    """Servers call gc.freeze() before they fork."""
+    traced = trace(
+        """
+        import gc, os
+        from greenlane import greenlet, getcurrent
+        main = getcurrent()
+        def work():
+            while True:
+                main.switch()
+        worker = greenlet(work)
+        worker.switch()
+        new = greenlet(work, worker)
+        gc.freeze()
+        if not os.fork():
+            worker.switch()
+        else:
+            os.wait()
+            print(gc.get_freeze_count() > 0)
+        """
+    )
+    assert traced.done.stdout == "True\n"
+    (other,) = set(tmp_path.glob("out.*.json"))
+    for each in traced, Traced(traced.done, other):
+        assert list(each.names.values()) == ["main of MainThread #1", "work #2", "work #3"]
+        assert each.who("suspended at the end") == ["work #2"]
+        assert each.who("not started at the end") == ["work #3"]
+
+
+def test_greenlet_that_is_being_freed_is_no_survivor() -> None:
+    run_script(
+        """
+        import weakref
+        from greenlane import _greenlet, greenlet
+        class Sub(greenlet):
+            pass
+        class Member:
+            def __del__(self):
+                seen.append([_greenlet._serial(each) for each in _greenlet._survivors()])
+        seen = []
+        _greenlet._start_recording(1000, print)
+        for cls in greenlet, Sub, greenlet:
+            one, two, three = cls(int), cls(int), cls(int)
+            two.member = Member()
+            ref = weakref.ref(two, lambda _: Member())
+            del two, one, three
+        assert seen == [[4, 2, 1], [4, 2, 1], [7, 5, 1], [7, 5, 1], [10, 8, 1], [10, 8, 1]], seen
+        assert len(_greenlet._survivors()) == 1
+        """
+    )
+
+
 PARENTS_CHANGE = """
 import os, sys
 from greenlane import greenlet, getcurrent

@@ -24,7 +24,7 @@ class Finder:
     """Finds the stand-in where the search path would lead to another greenlet package."""
 
     @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, _: object = None) -> object:
+    def find_spec(name: str, path: Sequence[str] | None, _: object = None, /) -> ModuleSpec | None:
         """Return where to find a module, or None to leave that to others."""
         # The stand-in takes itself off the search path where greenlane is not installed.
         if name != "greenlet" or path is not None or HERE not in sys.path:
