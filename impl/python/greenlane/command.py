@@ -81,11 +81,13 @@ def without_greenlane(before: list[str]) -> list[str] | None:
     return joined[:-1] if flags == "-" else [*joined[:-1], flags]
 
 
-def run_program(arguments: list[str], traced: tracing.Request | None = None) -> int:
+def run_program(
+    arguments: list[str], directory: str | None, traced: tracing.Request | None = None
+) -> int:
     """Become the Python that runs a program on greenlane; return 2, and say why, if not.
 
     ``arguments`` are all of the command line; if the program is to be traced, it is said there what
-    of them is the program.
+    of them is the program. ``directory`` is what Python had put in front of the search path.
     """
     before = without_greenlane(sys.orig_argv[1 : len(sys.orig_argv) - len(arguments)])
     if before is None or sys.argv[1:] != arguments:
@@ -96,8 +98,7 @@ def run_program(arguments: list[str], traced: tracing.Request | None = None) -> 
             "let it call greenlane.install() instead"
         )
     home = str(Path(greenlane.__file__).parent.parent)
-    is_safe = getattr(sys.flags, "safe_path", False)  # then Python puts nothing before PYTHONPATH
-    if home == sys.path[0] and home not in sys.path[1:] and not is_safe:
+    if home == directory and home not in sys.path:
         return refuse(f"greenlane is not installed, only found in {home}; put that on PYTHONPATH")
     environment = dict(os.environ)
     installation.add_to_environment(environment)
@@ -121,8 +122,11 @@ def refuse(reason: str) -> int:
     return 2
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code, or become the program that it names."""
+def main(arguments: list[str] | None = None, *, directory: str | None = None) -> int:
+    """Run the command line and return its exit code, or become the program that it names.
+
+    ``directory`` is what has been taken away from the front of ``sys.path``.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(
         prog="python -m greenlane",
@@ -148,9 +152,9 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[:1] == ["trace"]:
         from greenlane import tracing  # what it needs is slow to import
 
-        return run_program(arguments, tracing.parse(arguments[1:]))
+        return run_program(arguments, directory, tracing.parse(arguments[1:]))
     if names_program(arguments):
-        return run_program(arguments)
+        return run_program(arguments, directory)
     options = parser.parse_args(arguments)
     if options.include:
         print(f"-I{include_directory()}")

@@ -6,16 +6,19 @@ the system its limits, ``sys.modules`` who imported which greenlet.
 
 from __future__ import annotations
 
-import os
-import platform
-import resource
-import sys
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import NamedTuple
-
 import greenlane
-from greenlane import _greenlet, installation, lanes
+from greenlane import _greenlet, installation, standard
+
+with standard.Library():
+    import os
+    import platform
+    import resource
+    import sys
+    from importlib.metadata import PackageNotFoundError, version
+    from pathlib import Path
+    from typing import NamedTuple
+
+    from greenlane import lanes
 
 __all__ = ["Diagnosis", "examine"]
 

@@ -278,6 +278,19 @@ def test_failed_installation_changes_nothing(tmp_path: Path) -> None:
     assert run(str(tmp_path / "app.py")).stdout == "True False\n"
 
 
+def test_files_that_are_called_like_pythons_modules(tmp_path: Path) -> None:
+    """They are the program's; neither the command nor the doctor takes them for Python's."""
+    names = ("argparse", "platform", "pathlib", "csv", "struct", "resource", "html", "json")
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(f"print('loaded {name}', __name__)")
+    done = run("-m", "greenlane", "platform.py", cwd=tmp_path)
+    assert done.stdout == "loaded platform __main__\n"
+    done = run("-m", "greenlane", "trace", "platform.py", cwd=tmp_path)
+    assert done.stdout == "loaded platform __main__\n"
+    for arguments in (), ("doctor",), ("trace", "--help"), ("-c", "import greenlane.diagnosis"):
+        assert "loaded" not in run("-m", "greenlane", *arguments, cwd=tmp_path).stdout
+
+
 @pytest.fixture
 def bundled(tmp_path: Path) -> Path:
     """A program with greenlet in its folder, as `pip install -t .` puts it there."""
