@@ -28,7 +28,6 @@ with standard.Library():
     import os
     import shlex
     import signal
-    import struct
     import sys
     import threading
     import time
@@ -47,8 +46,8 @@ __all__ = ["VARIABLE", "Options", "begin"]
 #: The environment variable by which a program learns that it is to be recorded.
 VARIABLE = "GREENLANE_TRACE"
 
-#: How records lie in memory: time, origin, target, place, event (record.c).
-RECORD = struct.Struct("=qIIII")
+#: From so many events on, writing them takes some seconds.
+MANY_EVENTS = 500_000
 
 #: At most so many frames are told of a greenlet that is suspended at the end.
 MOST_FRAMES = 20
@@ -199,15 +198,26 @@ class Recorder:
             return
         self.is_over = True
         with undisturbed():
-            self.write()
+            try:
+                said = self.write()
+            except OSError as error:
+                said = f"cannot write {error.filename or 'the trace'}: {error.strerror}"
+            except MemoryError:
+                said = "there is no memory to write what was recorded"
+            self.tell(said)
 
-    def write(self) -> None:
-        """Do so; nothing interrupts it."""
+    def tell(self, what: str) -> None:
+        """Write a line to where standard error was in the beginning."""
+        if what and identity(self.stderr) == self.stderr_identity:
+            say(self.stderr, what)
+
+    def write(self) -> str:
+        """Do so; nothing interrupts it. Returns what is to be said."""
         end = time.monotonic_ns()
         survivors = alive()
         records, places, dropped = _greenlet._stop_recording()
         if self.is_child and not records:
-            return
+            return ""
         trace = timeline.Trace(
             command=self.command,
             pid=os.getpid(),
@@ -218,17 +228,14 @@ class Recorder:
             dropped=dropped,
             lives=self.lives,
             places=[describe(code, offset) for code, offset in places],
-            records=list(RECORD.iter_unpack(records)),
+            records=timeline.Records(records),
         )
         self.look_at(survivors)
+        if len(trace.records) >= MANY_EVENTS:
+            self.tell(f"writing {len(trace.records)} events")
         trace.settle()
-        try:
-            timeline.write(trace, json_path=self.options.json, html_path=self.options.html)
-            said = trace.summary(self.options.files())
-        except OSError as error:
-            said = f"cannot write {error.filename or 'the trace'}: {error.strerror}"
-        if identity(self.stderr) == self.stderr_identity:
-            say(self.stderr, said)
+        timeline.write(trace, json_path=self.options.json, html_path=self.options.html)
+        return trace.summary(self.options.files())
 
     def refresh_parents(self, survivors: dict[int, greenlet]) -> None:
         """Take the parents that greenlets have now: the records of that may be gone."""

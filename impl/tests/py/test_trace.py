@@ -666,6 +666,50 @@ def test_limit_drops_the_oldest_and_says_so(trace: Trace) -> None:
     assert traced.transfers()[-1] == ("switch", "last #3", "main of MainThread #1")
 
 
+MANY = """
+import resource
+from greenlane import greenlet, getcurrent
+main = getcurrent()
+def work():
+    while True:
+        main.switch()
+g = greenlet(work)
+for _ in range(300_000):
+    g.switch()
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
+import greenlane.timeline
+write = greenlane.timeline.write
+def measured(*args, **kwargs):
+    {inject}
+    write(*args, **kwargs)
+    print((peak() - before) // 1024)
+greenlane.timeline.write = measured
+"""
+
+
+def test_memory_for_writing(tmp_path: Path) -> None:
+    """Is that of the events once more, 24 bytes each; as objects they would take 200."""
+    files = ("-o", str(tmp_path / "out.json"), "--html", str(tmp_path / "out.html"))
+    done = command(*files, "--limit", "1000000", "-c", MANY.format(inject=""))
+    assert int(done.stdout) < 14 + 32, "MiB: the events, the buffer of a file"
+    writing, said = done.stderr.splitlines()
+    assert writing == "greenlane trace: writing 600002 events"
+    assert said.startswith("greenlane trace: 2 greenlets, 600000 switches")
+    _, _, rest = (tmp_path / "out.html").read_text().partition('id="data">')
+    data = json.loads(rest.partition("</script>")[0])
+    assert {len(data[each]) for each in ("time", "origin", "target", "place", "event")} == {600002}
+    assert min(data["time"]) > 0
+
+
+def test_no_memory_for_writing(tmp_path: Path) -> None:
+    files = ("-o", str(tmp_path / "out.json"), "--limit", "1000000")
+    done = command(*files, "-c", MANY.format(inject="raise MemoryError"))
+    said = done.stderr.splitlines()[-1]
+    assert said == "greenlane trace: there is no memory to write what was recorded"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_code_without_end_is_not_kept_without_end(trace: Trace) -> None:
     traced = trace(
         """
@@ -906,7 +950,7 @@ def test_circle_of_parents_is_cut() -> None:
         serial: timeline.Life(serial, "x", "", parent, "")
         for serial, parent in ((1, 0), (2, 4), (3, 1), (4, 5), (5, 4), (6, 2))
     }
-    trace = timeline.Trace("", 1, "", 0, 1, 1, 0, lives, [], [])
+    trace = timeline.Trace("", 1, "", 0, 1, 1, 0, lives, [], timeline.Records())
     assert [life.serial for life in trace.in_order()] == [1, 3, 4, 2, 6, 5]
     assert [life.parent for life in lives.values()] == [0, 4, 1, 0, 4, 2]
     assert len(list(timeline.events(trace))) == 1 + 2 * 6
