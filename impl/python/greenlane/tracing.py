@@ -44,6 +44,7 @@ event takes some 400 bytes of JSON, some 20 of a page. Processes that the progra
 has imported greenlet, and that switch greenlets, write files of their own: out.PID.json. Recordings
 are replaced, other files are not: then the program is not run.
 While SIGTERM and SIGHUP are handled in order to write, they end no program that stays in C code.
+They are not where greenlet is first imported in another thread than the main one.
 Exit code: that of the program; or 2 for arguments that cannot be used and for files that cannot be
 written, which is found out before the program runs.
 """
@@ -65,7 +66,12 @@ class Request(NamedTuple):
         Returns what to add to the environment. Raises OSError if a file cannot be written.
         """
         found = self.options
-        options = recording.Options(json=found.output, html=found.html, limit=found.limit)
+        options = recording.Options(
+            json=found.output,
+            html=found.html,
+            limit=found.limit,
+            stderr=recording.stderr_identity(),
+        )
         for path in options.files():
             timeline.check(path)
         return {recording.VARIABLE: options.encode()}

@@ -1011,6 +1011,24 @@ def test_stderr_of_the_programs_own(trace: Trace) -> None:
     assert traced.done.stdout == traced.done.stderr == ""
 
 
+def test_stderr_that_is_captured_when_greenlet_is_imported(tmp_path: Path) -> None:
+    """pytest does so with the descriptor, while a test runs."""
+    program = """if True:
+        import os, sys, tempfile
+        kept = os.dup(2)
+        with tempfile.TemporaryFile() as captured:
+            os.dup2(captured.fileno(), 2)
+            sys.stderr = open(captured.fileno(), "w", closefd=False)
+            import greenlet
+            greenlet.greenlet(int).switch()
+            sys.stderr = sys.__stderr__
+            os.dup2(kept, 2)
+    """
+    done = command("-o", str(tmp_path / "out.json"), "-c", program)
+    assert done.stderr.startswith("greenlane trace: 2 greenlets")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_programs_modules_that_hide_pythons(trace: Trace, tmp_path: Path, when: str) -> None:
     names = ("argparse", "dataclasses", "html", "json", "shlex", "struct", "signal", "gc_", "gc")
