@@ -33,7 +33,7 @@ examples:
 
 Options of Python itself go before: python -X dev -m greenlane app.py.
 Child processes of the program use greenlane, too, unless they ignore PYTHONPATH. Exit codes: those
-of the program; otherwise 0, or 2 for arguments that cannot be used.
+of the program; otherwise 0, 1 for what does not work, or 2 for arguments that cannot be used.
 """
 
 
@@ -115,6 +115,23 @@ def run_program(
     return os.execve(sys.executable, [sys.executable, *before, *program], environment)
 
 
+def show(text: str) -> int:
+    """Print something and return 0; or 1, if that cannot be written, and say so."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # Or Python would try again at the end, and complain in its own way.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return fail(f"cannot write the output: {error.strerror}")
+    return 0
+
+
+def fail(reason: str) -> int:
+    """Print why something did not work and return the exit code for that."""
+    refuse(reason)
+    return 1
+
+
 def refuse(reason: str) -> int:
     """Print why the arguments cannot be used and return the exit code for that."""
     if sys.stderr is not None:  # print() would take standard output instead
@@ -147,8 +164,7 @@ def main(arguments: list[str] | None = None, *, directory: str | None = None) ->
             return 0
         if arguments[1:]:
             return refuse(f"doctor takes no arguments, such as {arguments[1]!r}; see doctor --help")
-        print(greenlane.doctor())
-        return 0
+        return show(str(greenlane.doctor()))
     if arguments[:1] == ["trace"]:
         from greenlane import tracing  # what it needs is slow to import
 
@@ -157,9 +173,13 @@ def main(arguments: list[str] | None = None, *, directory: str | None = None) ->
         return run_program(arguments, directory)
     options = parser.parse_args(arguments)
     if options.include:
-        print(f"-I{include_directory()}")
-        return 0
-    print(f"greenlane {greenlane.__version__}: {self_test()}")
-    print(f"  {platform.python_implementation()} {platform.python_version()}, {sys.platform}")
-    print(f"  extension: {_greenlet.__file__}")
-    return 0
+        return show(f"-I{include_directory()}")
+    try:
+        answer = self_test()
+    except MemoryError as error:
+        return fail(f"{error}; `python -m greenlane doctor` says more")
+    return show(
+        f"greenlane {greenlane.__version__}: {answer}\n"
+        f"  {platform.python_implementation()} {platform.python_version()}, {sys.platform}\n"
+        f"  extension: {_greenlet.__file__}"
+    )

@@ -99,7 +99,11 @@ _GREENLET = {
 
 def examine() -> Diagnosis:
     """Look at the process, the calling thread, and who imported greenlet."""
-    greenlane.greenlet(int).switch()  # so that there is a lane to look at
+    no_memory = None
+    try:
+        greenlane.greenlet(int).switch()  # so that there is a lane to look at
+    except MemoryError as error:
+        no_memory = str(error)
     abi, guards, lowered_by, asked = _greenlet._lane_facts()
     status = lanes.status()
     package = sys.modules.get("greenlet")
@@ -124,15 +128,22 @@ def examine() -> Diagnosis:
         greenlet_file=getattr(package, "__file__", None),
         importers=importers,
         greenlet_distribution=_distribution(),
-        fell_back=tuple(_fallbacks(guards, lowered_by, asked, status, kind)),
+        fell_back=tuple(_fallbacks(no_memory, guards, lowered_by, asked, status, kind)),
     )
 
 
 def _fallbacks(
-    guards: str | None, lowered_by: str | None, asked: int, status: lanes.Status, kind: str | None
+    no_memory: str | None,
+    guards: str | None,
+    lowered_by: str | None,
+    asked: int,
+    status: lanes.Status,
+    kind: str | None,
 ) -> list[str]:
     """Return what is not as it would be at best, and why."""
     found = []
+    if no_memory is not None:
+        found.append(f"no greenlet can be started: {no_memory}")
     if guards == "PROT_NONE":
         found.append(
             "guards are PROT_NONE mappings: MADV_GUARD_INSTALL was refused, which Linux has from "
@@ -151,8 +162,11 @@ def _fallbacks(
     if kind not in ("greenlane", None):
         found.append(installation.obstacle())
     # Where it is installed it has been imported by now: when Python started.
-    if os.environ.get("GREENLANE") == "1" and "greenlane_everywhere" not in sys.modules:
-        found.append("GREENLANE=1 is set, but greenlane-everywhere is not installed here")
+    value = os.environ.get("GREENLANE", "")
+    if value not in ("", "0") and "greenlane_everywhere" not in sys.modules:
+        found.append(f"GREENLANE={value} is set, but greenlane-everywhere is not installed here")
+    if value not in ("", "0", "1"):
+        found.append(f"GREENLANE must be 0 or 1, not {value!r}, which counts as 0")
     return found
 
 

@@ -479,6 +479,45 @@ def test_doctor_misses_greenlane_everywhere() -> None:
     assert missing not in there.stdout
 
 
+def test_doctor_of_a_variable_that_makes_no_sense() -> None:
+    shown = run("-m", "greenlane", "doctor", environment={"GREENLANE": "yes"}).stdout
+    assert "GREENLANE=yes is set, but greenlane-everywhere is not installed here" in shown
+    assert "GREENLANE must be 0 or 1, not 'yes', which counts as 0" in shown
+
+
+@pytest.mark.parametrize("arguments", [(), ("doctor",), ("--include",)])
+def test_output_that_cannot_be_written(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "greenlane", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    said = "python -m greenlane: cannot write the output: No space left on device\n"
+    assert done.stderr == said
+
+
+@pytest.mark.parametrize("arguments", [(), ("doctor",)])
+def test_where_no_greenlet_can_be_started(arguments: tuple[str, ...]) -> None:
+    done = run_script(
+        f"""
+        import refuse, sys
+        refuse.refuse(refuse.no_mapping_of(8 << 20))
+        from greenlane import command
+        print(command.main({list(arguments)!r}))
+        """
+    )
+    if arguments:
+        assert "fell back  no greenlet can be started: no memory for" in done.stdout
+        assert done.stdout.endswith("0\n")
+    else:
+        assert done.stdout == "1\n"
+        assert "python -m greenlane: no memory for" in done.stderr
+
+
 @pytest.mark.parametrize("ours", [True, False])
 def test_doctor_says_whose_greenlet_it_is(ours: bool) -> None:
     code = """if True:
