@@ -65,6 +65,8 @@ def include_directory() -> Path:
 def names_program(arguments: list[str]) -> bool:
     """Return whether the arguments are those of a program, as Python takes them."""
     first = arguments[0] if arguments else "--"
+    if first == "--":
+        return len(arguments) > 1
     return first == "-" or not first.startswith("-") or first[:2] in ("-m", "-c")
 
 
@@ -102,7 +104,7 @@ def run_program(
         return refuse(f"greenlane is not installed, only found in {home}; put that on PYTHONPATH")
     environment = dict(os.environ)
     installation.add_to_environment(environment)
-    program = arguments
+    program = arguments[1:] if arguments[:1] == ["--"] else arguments
     if traced is not None:
         program = traced.program
         try:

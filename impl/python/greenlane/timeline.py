@@ -203,6 +203,13 @@ class Trace:
         return said
 
 
+def is_recording(path: str) -> bool:
+    """Return whether a file has been written by this module. Raises OSError if it is not read."""
+    with Path(path).open("rb") as file:
+        head = file.read(1000)
+    return any(mark in head for mark in MARKS)
+
+
 def check(path: str) -> None:
     """Find out whether a recording can be written to a path, and leave there what there is.
 
@@ -212,11 +219,8 @@ def check(path: str) -> None:
     target = os.path.realpath(path)
     if os.path.isdir(target):  # noqa: PTH112
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if os.path.isfile(target):  # noqa: PTH113
-        with Path(target).open("rb") as file:
-            head = file.read(1000)
-        if head and not any(mark in head for mark in MARKS):
-            raise FileExistsError(errno.EEXIST, "there is a file, which is no recording", path)
+    if os.path.isfile(target) and os.path.getsize(target) and not is_recording(target):  # noqa: PTH113, PTH202
+        raise FileExistsError(errno.EEXIST, "there is a file, which is no recording", path)
     with opened(path, is_kept=False):
         pass
 

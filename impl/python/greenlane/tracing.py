@@ -164,6 +164,10 @@ def parse(arguments: list[str]) -> Request:
                 f"in .html, or be given as --html={script}"
             )
         parser.error(f"there is no file {script!r} to run")
+    if os.path.isfile(script) and timeline.is_recording(script):  # noqa: PTH113
+        parser.error(
+            f"{script!r} is a recording, no program; a page of that name is --html={script}"
+        )
     if script.startswith("-") and script[:2] not in ("-m", "-c") and script != "-":
         parser.error(f"neither an option nor a program: {script}")
     if script in ("-m", "-c") and len(program) == 1:
@@ -173,6 +177,8 @@ def parse(arguments: list[str]) -> Request:
     if options.html == "":
         options.html = str(Path(options.output or DEFAULT_OUTPUT).with_suffix(".html"))
     paths = [path for path in (options.output, options.html) if path is not None]
+    if "-" in paths:
+        parser.error("standard output is written to as /dev/stdout; a file '-' is ./-")
     try:
         if len({os.path.realpath(path) for path in paths}) < len(paths):
             parser.error(f"the JSON and the page cannot both be {paths[0]!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import distribution, version
@@ -60,6 +61,8 @@ def test_without_it_greenlet_is_greenlet(program: Path) -> None:
 def test_script(program: Path) -> None:
     done = run("-m", "greenlane", str(program), "--include", "doctor")
     assert done.stdout == f"{OURS} __main__ --include doctor\n"
+    done = run("-m", "greenlane", "--", str(program), "--", "-x")
+    assert done.stdout == f"{OURS} __main__ -- -x\n"
 
 
 def test_module(program: Path) -> None:
@@ -185,6 +188,33 @@ def test_python_without_greenlane_has_its_own_greenlet(tmp_path: Path) -> None:
     only_ours = {"PYTHONPATH": installation.STAND_IN}
     failed = run("-S", "-c", "import greenlet", environment=only_ours, returncode=1)
     assert "ModuleNotFoundError: No module named 'greenlet'" in failed.stderr.splitlines()[-1]
+
+
+def find_python(version: str) -> str:
+    """Return the path of a Python that need not be there; skip the test if it is not."""
+    pyenvs = Path.home().glob(f".pyenv/versions/{version}.*/bin/python")
+    found = next(pyenvs, None) or shutil.which(f"python{version}")
+    if found is None:
+        pytest.skip("not installed")
+    return str(found)
+
+
+@pytest.mark.parametrize("version", ["2.7", "3.6", "3.7", "3.8", "3.9"])
+def test_older_python_as_a_child(tmp_path: Path, version: str) -> None:
+    """It has its own greenlet and its own sitecustomize, and never hears of greenlane."""
+    python = find_python(version)
+    (tmp_path / "greenlet.py").write_text("print('theirs')")
+    (tmp_path / "sitecustomize.py").write_text("print('customized')")
+    home = str(Path(greenlane.__file__).parent.parent)
+    path = os.pathsep.join([installation.STAND_IN, str(tmp_path), home])
+    done = subprocess.run(
+        [python, "-c", "import greenlet"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert (done.stdout, done.stderr) == ("customized\ntheirs\n", "")
 
 
 def test_a_greenlane_that_does_not_load_is_no_other_greenlet() -> None:

@@ -1170,6 +1170,7 @@ def test_files(
         (["-o", "missing/out.json", "-c", "print(1)"], "missing/out.json: No such file"),
         (["--html", "/proc/x.html", "-c", "print(1)"], "cannot write /proc/x.html"),
         (["-o", ".", "-c", "print(1)"], "Is a directory"),
+        (["-o", "-", "-c", "print(1)"], "standard output is written to as /dev/stdout"),
     ],
 )
 def test_errors(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -1217,6 +1218,9 @@ def test_arguments_that_are_not_unicode(tmp_path: Path) -> None:
 def test_page_of_another_name_is_not_taken_for_the_program(tmp_path: Path) -> None:
     done = command("--html", "page", "app.py", returncode=2, cwd=tmp_path)
     assert "must end in .html, or be given as --html=page" in done.stderr
+    command("-o", "o.json", "-c", SHOW, cwd=tmp_path)
+    done = command("--html", "o.json", "app.py", returncode=2, cwd=tmp_path)
+    assert "'o.json' is a recording, no program; a page of that name is --html=o" in done.stderr
 
 
 def test_directory_that_is_gone(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ if sys.version_info >= (3, 10):  # noqa: UP036
 
 _index = sys.path.index(_here)
 del sys.path[_index]
-del sys.modules[__name__]
+_self = sys.modules.pop(__name__)  # kept: 2.7 would clear its variables
 try:
     # The import system hands out what is in sys.modules when this module has been executed.
     importlib.import_module(__name__)
