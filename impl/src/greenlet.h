@@ -101,6 +101,8 @@ struct gl_core {
     uint32_t serial;           /* for the recorder; 0: none yet */
     bool was_introduced;       /* to the recorder */
     bool is_killed;            /* the parent waits for its end, in gl_kill() */
+    PyGreenlet *next_recorded; /* in the recorder's list of those that have a serial */
+    PyGreenlet *last_recorded; /* the one before it there */
 };
 
 /* What is kept per thread: to be exact, per Python thread state. Counted, not a Python object,
@@ -223,6 +225,10 @@ void gl_record_end(const gl_core *core);
 int gl_record_transfer(gl_thread *thread, PyGreenlet *origin, PyGreenlet *target, bool is_throw);
 /* The number by which a greenlet is known to the recorder; 0 if it is not. */
 uint32_t gl_record_serial(PyGreenlet *greenlet);
+/* A greenlet that has such a number is about to be freed. */
+void gl_record_release(PyGreenlet *greenlet);
+/* A list of all that have one, or NULL with MemoryError. */
+PyObject *gl_record_survivors(void);
 /* Begins, or begins anew, to keep the last `capacity` records. `callback` is called as
  * callback(serial, greenlet, run, argument, parent's serial) for each greenlet once. `lives` is a
  * dictionary by serial, or NULL: what is dead and in no record any more is deleted from it. -1 with

@@ -213,6 +213,17 @@ module_serial(PyObject *module, PyObject *greenlet)
     return PyLong_FromUnsignedLong(gl_record_serial((PyGreenlet *)greenlet));
 }
 
+PyDoc_STRVAR(survivors_doc, "_survivors()\n--\n\n"
+                            "A list of all greenlets that have a number in what is recorded.");
+
+static PyObject *
+module_survivors(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    return gl_record_survivors();
+}
+
 /* ---- Names that programs written for greenlet ask for ---------------------------------------- */
 
 PyDoc_STRVAR(get_total_main_greenlets_doc,
@@ -324,6 +335,7 @@ static PyMethodDef module_methods[] = {
     {"_start_recording", module_start_recording, METH_VARARGS, start_recording_doc},
     {"_stop_recording", module_stop_recording, METH_NOARGS, stop_recording_doc},
     {"_serial", module_serial, METH_O, serial_doc},
+    {"_survivors", module_survivors, METH_NOARGS, survivors_doc},
 #ifdef GL_HAVE_TRASH_NESTING
     {"get_tstate_trash_delete_nesting", module_get_trash_nesting, METH_NOARGS,
      get_trash_nesting_doc},

@@ -452,8 +452,7 @@ dispose_of(PyGreenlet *self)
         if (core->status == GL_NEW) {
             gl_record_end(core);
         }
-        core->serial = 0;
-        core->was_introduced = false;
+        gl_record_release(self);
     }
     drop_references(self);
     if (core != NULL && core->thread != NULL) {

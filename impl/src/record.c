@@ -11,7 +11,9 @@
  * set none it is None, which is also what gettrace() has to answer then. gl_trace() does the rest.
  *
  * Greenlets are told apart by a serial number, which lies in the greenlet: nothing is kept alive,
- * and nothing is mistaken for what lay at its address before. Their names are for Python code to
+ * and nothing is mistaken for what lay at its address before. Those that have one are in a list,
+ * which is how Python code gets at them: the collector does not tell of what gc.freeze() has put
+ * aside. Their names are for Python code to
  * find out: it is called once for each greenlet, after the first transfer from it or to it, when
  * `run` is still known. It runs nothing of the program's, but a signal handler may come in between
  * and raise, or another thread: that is handed on to the program, and the name asked for again
@@ -60,8 +62,9 @@ typedef struct {
     size_t dropped;
     int64_t last_time;
     uint32_t last_serial;
-    PyObject *introduce; /* owned; called for each greenlet once */
-    PyObject *lives;     /* owned; a dictionary by serial, or NULL */
+    PyGreenlet *survivors; /* borrowed: the first in the list, the latest */
+    PyObject *introduce;   /* owned; called for each greenlet once */
+    PyObject *lives;       /* owned; a dictionary by serial, or NULL */
     /* A hash table of indices into places, 0 where there is none; places[0] is not used. */
     uint32_t *buckets;
     size_t bucket_count; /* a power of two, more than twice place_count */
@@ -133,8 +136,45 @@ serial_of(PyGreenlet *greenlet)
     gl_core *core = greenlet->pimpl;
     if (core->serial == 0) {
         core->serial = ++recorder.last_serial;
+        core->next_recorded = recorder.survivors;
+        if (core->next_recorded != NULL) {
+            core->next_recorded->pimpl->last_recorded = greenlet;
+        }
+        recorder.survivors = greenlet;
     }
     return core->serial;
+}
+
+void
+gl_record_release(PyGreenlet *greenlet)
+{
+    gl_core *core = greenlet->pimpl;
+    if (core->next_recorded != NULL) {
+        core->next_recorded->pimpl->last_recorded = core->last_recorded;
+    }
+    if (core->last_recorded != NULL) {
+        core->last_recorded->pimpl->next_recorded = core->next_recorded;
+    }
+    else {
+        recorder.survivors = core->next_recorded;
+    }
+    core->next_recorded = core->last_recorded = NULL;
+    core->serial = 0;
+    core->was_introduced = false;
+}
+
+PyObject *
+gl_record_survivors(void)
+{
+    PyObject *list = PyList_New(0);
+    PyGreenlet *each = recorder.survivors;
+    for (; list != NULL && each != NULL; each = each->pimpl->next_recorded) {
+        /* Code may run while one is being freed, whose references are all gone. */
+        if (Py_REFCNT(each) > 0 && PyList_Append(list, (PyObject *)each) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
 }
 
 /* ---- Places ---------------------------------------------------------------------------------- */

@@ -33,7 +33,7 @@ examples:
 
 Options of Python itself go before: python -X dev -m greenlane app.py.
 Child processes of the program use greenlane, too, unless they ignore PYTHONPATH. Exit codes: those
-of the program; otherwise 0, or 2 for arguments that cannot be used.
+of the program; otherwise 0, 1 for what does not work, or 2 for arguments that cannot be used.
 """
 
 
@@ -65,6 +65,8 @@ def include_directory() -> Path:
 def names_program(arguments: list[str]) -> bool:
     """Return whether the arguments are those of a program, as Python takes them."""
     first = arguments[0] if arguments else "--"
+    if first == "--":
+        return len(arguments) > 1
     return first == "-" or not first.startswith("-") or first[:2] in ("-m", "-c")
 
 
@@ -81,11 +83,13 @@ def without_greenlane(before: list[str]) -> list[str] | None:
     return joined[:-1] if flags == "-" else [*joined[:-1], flags]
 
 
-def run_program(arguments: list[str], traced: tracing.Request | None = None) -> int:
+def run_program(
+    arguments: list[str], directory: str | None, traced: tracing.Request | None = None
+) -> int:
     """Become the Python that runs a program on greenlane; return 2, and say why, if not.
 
     ``arguments`` are all of the command line; if the program is to be traced, it is said there what
-    of them is the program.
+    of them is the program. ``directory`` is what Python had put in front of the search path.
     """
     before = without_greenlane(sys.orig_argv[1 : len(sys.orig_argv) - len(arguments)])
     if before is None or sys.argv[1:] != arguments:
@@ -96,12 +100,11 @@ def run_program(arguments: list[str], traced: tracing.Request | None = None) -> 
             "let it call greenlane.install() instead"
         )
     home = str(Path(greenlane.__file__).parent.parent)
-    is_safe = getattr(sys.flags, "safe_path", False)  # then Python puts nothing before PYTHONPATH
-    if home == sys.path[0] and home not in sys.path[1:] and not is_safe:
+    if home == directory and home not in sys.path:
         return refuse(f"greenlane is not installed, only found in {home}; put that on PYTHONPATH")
     environment = dict(os.environ)
     installation.add_to_environment(environment)
-    program = arguments
+    program = arguments[1:] if arguments[:1] == ["--"] else arguments
     if traced is not None:
         program = traced.program
         try:
@@ -114,6 +117,23 @@ def run_program(arguments: list[str], traced: tracing.Request | None = None) -> 
     return os.execve(sys.executable, [sys.executable, *before, *program], environment)
 
 
+def show(text: str) -> int:
+    """Print something and return 0; or 1, if that cannot be written, and say so."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # Or Python would try again at the end, and complain in its own way.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return fail(f"cannot write the output: {error.strerror}")
+    return 0
+
+
+def fail(reason: str) -> int:
+    """Print why something did not work and return the exit code for that."""
+    refuse(reason)
+    return 1
+
+
 def refuse(reason: str) -> int:
     """Print why the arguments cannot be used and return the exit code for that."""
     if sys.stderr is not None:  # print() would take standard output instead
@@ -121,8 +141,11 @@ def refuse(reason: str) -> int:
     return 2
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code, or become the program that it names."""
+def main(arguments: list[str] | None = None, *, directory: str | None = None) -> int:
+    """Run the command line and return its exit code, or become the program that it names.
+
+    ``directory`` is what has been taken away from the front of ``sys.path``.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(
         prog="python -m greenlane",
@@ -143,19 +166,22 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if arguments[1:]:
             return refuse(f"doctor takes no arguments, such as {arguments[1]!r}; see doctor --help")
-        print(greenlane.doctor())
-        return 0
+        return show(str(greenlane.doctor()))
     if arguments[:1] == ["trace"]:
         from greenlane import tracing  # what it needs is slow to import
 
-        return run_program(arguments, tracing.parse(arguments[1:]))
+        return run_program(arguments, directory, tracing.parse(arguments[1:]))
     if names_program(arguments):
-        return run_program(arguments)
+        return run_program(arguments, directory)
     options = parser.parse_args(arguments)
     if options.include:
-        print(f"-I{include_directory()}")
-        return 0
-    print(f"greenlane {greenlane.__version__}: {self_test()}")
-    print(f"  {platform.python_implementation()} {platform.python_version()}, {sys.platform}")
-    print(f"  extension: {_greenlet.__file__}")
-    return 0
+        return show(f"-I{include_directory()}")
+    try:
+        answer = self_test()
+    except MemoryError as error:
+        return fail(f"{error}; `python -m greenlane doctor` says more")
+    return show(
+        f"greenlane {greenlane.__version__}: {answer}\n"
+        f"  {platform.python_implementation()} {platform.python_version()}, {sys.platform}\n"
+        f"  extension: {_greenlet.__file__}"
+    )

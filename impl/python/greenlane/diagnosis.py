@@ -6,16 +6,19 @@ the system its limits, ``sys.modules`` who imported which greenlet.
 
 from __future__ import annotations
 
-import os
-import platform
-import resource
-import sys
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import NamedTuple
-
 import greenlane
-from greenlane import _greenlet, installation, lanes
+from greenlane import _greenlet, installation, standard
+
+with standard.Library():
+    import os
+    import platform
+    import resource
+    import sys
+    from importlib.metadata import PackageNotFoundError, version
+    from pathlib import Path
+    from typing import NamedTuple
+
+    from greenlane import lanes
 
 __all__ = ["Diagnosis", "examine"]
 
@@ -52,8 +55,8 @@ class Diagnosis(NamedTuple):
     #: How many memory mappings a process may have, and has; None where the system doesn't say.
     most_mappings: int | None
     mappings: int | None
-    #: What `import greenlet` gave to this process: "greenlane", "other", or None if it was not
-    #: imported yet.
+    #: What `import greenlet` gives to this process: "greenlane", "other", "none" if sys.modules
+    #: says that it is to fail, or None if it was not imported yet.
     greenlet: str | None
     #: The file of that module.
     greenlet_file: str | None
@@ -78,7 +81,7 @@ class Diagnosis(NamedTuple):
             ("", f"memory mappings {_number(self.most_mappings)}, {_number(self.mappings)} in use"),
             ("greenlet", _GREENLET[self.greenlet]),
         ]
-        if self.greenlet is not None:
+        if self.greenlet in ("greenlane", "other"):
             lines += [("", f"imported from {self.greenlet_file}")]
             lines += [("", f"held by {', '.join(self.importers) or 'no module'}")]
         lines += [("", f"installed: {self.greenlet_distribution or 'none'}")]
@@ -89,17 +92,24 @@ class Diagnosis(NamedTuple):
 _GREENLET = {
     "greenlane": "greenlane is what `import greenlet` gives",
     "other": "another greenlet is what `import greenlet` gives, not greenlane",
+    "none": "`import greenlet` fails in this process",
     None: "nothing has imported it in this process",
 }
 
 
 def examine() -> Diagnosis:
     """Look at the process, the calling thread, and who imported greenlet."""
-    greenlane.greenlet(int).switch()  # so that there is a lane to look at
+    no_memory = None
+    try:
+        greenlane.greenlet(int).switch()  # so that there is a lane to look at
+    except MemoryError as error:
+        no_memory = str(error)
     abi, guards, lowered_by, asked = _greenlet._lane_facts()
     status = lanes.status()
     package = sys.modules.get("greenlet")
-    kind = "greenlane" if installation.is_installed() else "other" if package else None
+    kind = None
+    if "greenlet" in sys.modules:
+        kind = "greenlane" if installation.is_installed() else "other" if package else "none"
     importers = tuple(installation.holders(package)) if package else ()
     return Diagnosis(
         version=greenlane.__version__,
@@ -118,15 +128,22 @@ def examine() -> Diagnosis:
         greenlet_file=getattr(package, "__file__", None),
         importers=importers,
         greenlet_distribution=_distribution(),
-        fell_back=tuple(_fallbacks(guards, lowered_by, asked, status, kind)),
+        fell_back=tuple(_fallbacks(no_memory, guards, lowered_by, asked, status, kind)),
     )
 
 
 def _fallbacks(
-    guards: str | None, lowered_by: str | None, asked: int, status: lanes.Status, kind: str | None
+    no_memory: str | None,
+    guards: str | None,
+    lowered_by: str | None,
+    asked: int,
+    status: lanes.Status,
+    kind: str | None,
 ) -> list[str]:
     """Return what is not as it would be at best, and why."""
     found = []
+    if no_memory is not None:
+        found.append(f"no greenlet can be started: {no_memory}")
     if guards == "PROT_NONE":
         found.append(
             "guards are PROT_NONE mappings: MADV_GUARD_INSTALL was refused, which Linux has from "
@@ -142,14 +159,14 @@ def _fallbacks(
             f"{status.sharing} greenlets share lanes, past the limit of {status.limit}: switching "
             "among them copies stacks (greenlane.lanes.set_limit)"
         )
-    if kind == "other":
-        found.append(
-            "greenlet was imported before greenlane could take its place: "
-            "`python -m greenlane app.py`, or greenlane.install() first of all"
-        )
+    if kind not in ("greenlane", None):
+        found.append(installation.obstacle())
     # Where it is installed it has been imported by now: when Python started.
-    if os.environ.get("GREENLANE") == "1" and "greenlane_everywhere" not in sys.modules:
-        found.append("GREENLANE=1 is set, but greenlane-everywhere is not installed here")
+    value = os.environ.get("GREENLANE", "")
+    if value not in ("", "0") and "greenlane_everywhere" not in sys.modules:
+        found.append(f"GREENLANE={value} is set, but greenlane-everywhere is not installed here")
+    if value not in ("", "0", "1"):
+        found.append(f"GREENLANE must be 0 or 1, not {value!r}, which counts as 0")
     return found
 
 

@@ -1,13 +1,15 @@
 """greenlane in the place of greenlet: ``import greenlet`` finds the package in ``stand_in``.
 
-Three ways lead there, and all of them only put the directory ``stand_in`` on the module search
-path, in front of what is installed; nothing on disk changes, and without them all is as before:
+Three ways lead there, and all of them put the directory ``stand_in`` on the module search path, in
+front of what is installed; nothing on disk changes, and without them all is as before:
 
 - ``python -m greenlane app.py`` starts the program with it in PYTHONPATH (``command.py``),
 - `install()` inserts it into ``sys.path`` of a running program, and into PYTHONPATH,
 - the distribution ``greenlane-everywhere`` does so in each Python that starts with GREENLANE=1.
 
-PYTHONPATH is how child processes get it, and ``multiprocessing`` hands on ``sys.path``, too.
+PYTHONPATH is how child processes get it, and ``multiprocessing`` hands on ``sys.path``, too. The
+program's own directory is in front of PYTHONPATH, and greenlet may lie there: so ``stand_in`` also
+holds a finder, which is asked before the search path, and a ``sitecustomize`` that puts it there.
 """
 
 from __future__ import annotations
@@ -34,16 +36,24 @@ def install(*, children: bool = True) -> None:
     does no harm.
 
     Raises RuntimeError if another greenlet has been imported already, naming the modules that hold
-    it, or if a file of the program is in the way.
+    it, or if a module of the program is in the way, which is not imported then. Then nothing has
+    changed.
     """
-    is_first = "greenlet" not in sys.modules
-    if is_first:
+    if "greenlet" not in sys.modules:
+        from importlib.util import find_spec
+
+        path, finders = list(sys.path), list(sys.meta_path)
         if STAND_IN not in sys.path:
             # Where PYTHONPATH stands: behind the directory of the program, if there is one.
             sys.path.insert(0 if getattr(sys.flags, "safe_path", False) else 1, STAND_IN)
+        __import__("greenlane_finder").install()
+        where = getattr(find_spec("greenlet"), "origin", None)
+        if where is None or not where.startswith(STAND_IN):
+            sys.path[:], sys.meta_path[:] = path, finders
+            raise RuntimeError(in_the_way(where))
         __import__("greenlet")
     if not is_installed():
-        raise RuntimeError(_in_the_way() if is_first else _too_late())
+        raise RuntimeError(obstacle())
     if children:
         add_to_environment(os.environ)
 
@@ -93,19 +103,20 @@ def holders(package: ModuleType) -> Iterator[str]:
             yield str(name)
 
 
-def _in_the_way() -> str:
-    """Return the message for a file that was found before the stand-in."""
-    where = getattr(sys.modules["greenlet"], "__file__", None)
+def in_the_way(where: str | None) -> str:
+    """Return the message for a file that is found before the stand-in, and is no greenlet."""
     return f"`import greenlet` finds {where}, which hides every other greenlet: rename that file"
 
 
-def _too_late() -> str:
-    """Return the message for a greenlet that is not greenlane."""
+def obstacle() -> str:
+    """Return why the module greenlet that has been imported is not greenlane."""
     package = sys.modules["greenlet"]
     if package is None:
         return "sys.modules says that `import greenlet` is to fail: it maps greenlet to None"
-    version = getattr(package, "__version__", "of unknown version")
     where = getattr(package, "__file__", None)
+    if not hasattr(package, "greenlet"):
+        return in_the_way(where)
+    version = getattr(package, "__version__", "of unknown version")
     names = list(holders(package)) or ["a module that keeps no reference to it"]
     who = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     return (

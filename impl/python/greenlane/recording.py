@@ -24,12 +24,10 @@ with standard.Library():
     import atexit
     import contextlib
     import functools
-    import gc
     import json
     import os
     import shlex
     import signal
-    import struct
     import sys
     import threading
     import time
@@ -41,15 +39,18 @@ with standard.Library():
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, TextIO
+    from typing import Any
 
 __all__ = ["VARIABLE", "Options", "begin"]
 
 #: The environment variable by which a program learns that it is to be recorded.
 VARIABLE = "GREENLANE_TRACE"
 
-#: How records lie in memory: time, origin, target, place, event (record.c).
-RECORD = struct.Struct("=qIIII")
+#: From so many events on, writing them takes some seconds.
+MANY_EVENTS = 500_000
+
+#: The descriptor: the program may have replaced the stream.
+STDERR = 2
 
 #: At most so many frames are told of a greenlet that is suspended at the end.
 MOST_FRAMES = 20
@@ -72,11 +73,18 @@ _names_of = type.__dict__["__dict__"].__get__
 class Options:
     """What to record, and where to; None for what is not to be written."""
 
-    def __init__(self, *, json: str | None, html: str | None, limit: int) -> None:
-        """Take the absolute paths of the files, and how many events to keep."""
+    def __init__(
+        self, *, json: str | None, html: str | None, limit: int, stderr: list[int] | None
+    ) -> None:
+        """Take the absolute paths of the files, and how many events to keep.
+
+        ``stderr`` is the file that the command had there: in the program it may be another one for
+        a while, when greenlet is imported, say.
+        """
         self.json = json
         self.html = html
         self.limit = limit
+        self.stderr = stderr
 
     def encode(self) -> str:
         """Return them as the value of VARIABLE, for this process and no other."""
@@ -95,7 +103,12 @@ class Options:
             stem, suffix = os.path.splitext(path)  # noqa: PTH122 - pathlib is slow to import
             return f"{stem}.{pid}{suffix}"
 
-        return Options(json=numbered(self.json), html=numbered(self.html), limit=self.limit)
+        return Options(
+            json=numbered(self.json),
+            html=numbered(self.html),
+            limit=self.limit,
+            stderr=self.stderr,
+        )
 
 
 def begin() -> None:
@@ -107,20 +120,19 @@ def begin() -> None:
             return  # it is for the program of which this is a child
         recorder = Recorder(Options(**options))
     except (ValueError, LookupError, TypeError, AttributeError):
-        say(sys.stderr, f"{VARIABLE} is not understood: {value!r}; nothing is recorded")
+        say(f"{VARIABLE} is not understood: {value!r}; nothing is recorded")
         return
     del os.environ["GREENLANE_TRACE"]
     try:
         recorder.start()
     except MemoryError:
-        say(sys.stderr, f"no memory for {recorder.options.limit} events; nothing is recorded")
+        say(f"no memory for {recorder.options.limit} events; nothing is recorded")
 
 
-def say(stream: TextIO | None, what: str) -> None:
-    """Write a line for whoever has started the program; it may have closed the stream."""
-    if stream is not None:
-        with contextlib.suppress(OSError, ValueError):
-            print(f"greenlane trace: {what}", file=stream, flush=True)
+def say(what: str) -> None:
+    """Write a line for whoever has started the program; it may have closed the file."""
+    with contextlib.suppress(OSError):
+        os.write(STDERR, f"greenlane trace: {what}\n".encode(errors="backslashreplace"))
 
 
 class Recorder:
@@ -135,8 +147,6 @@ class Recorder:
         self.start_time = 0
         # The program may change all of these.
         self.command = shlex.join(sys.orig_argv[1:])
-        self.stderr = sys.stderr
-        self.stderr_identity = identity(sys.stderr)
 
     def start(self) -> None:
         """Record from now on, until the program ends."""
@@ -159,7 +169,7 @@ class Recorder:
             self.options = self.options.for_child(os.getpid())
             self.is_child = True
             self.start_time = time.monotonic_ns()
-            survivors = {_greenlet._serial(each): each for each in greenlets()}
+            survivors = alive()
             self.lives = {
                 serial: life for serial, life in self.lives.items() if serial in survivors
             }
@@ -200,16 +210,27 @@ class Recorder:
             return
         self.is_over = True
         with undisturbed():
-            self.write()
+            try:
+                said = self.write()
+            except OSError as error:
+                said = f"cannot write {error.filename or 'the trace'}: {error.strerror}"
+            except MemoryError:
+                said = "there is no memory to write what was recorded"
+            self.tell(said)
 
-    def write(self) -> None:
-        """Do so; nothing interrupts it."""
+    def tell(self, what: str) -> None:
+        """Write a line to standard error, if that is open, and where it was in the beginning."""
+        is_closed = getattr(sys.__stderr__, "closed", True)  # the descriptor may be open still
+        if what and not is_closed and stderr_identity() == self.options.stderr:
+            say(what)
+
+    def write(self) -> str:
+        """Do so; nothing interrupts it. Returns what is to be said."""
         end = time.monotonic_ns()
-        # Those that nothing has happened to get a number now.
-        survivors = {_greenlet._serial(each): each for each in greenlets()}
+        survivors = alive()
         records, places, dropped = _greenlet._stop_recording()
         if self.is_child and not records:
-            return
+            return ""
         trace = timeline.Trace(
             command=self.command,
             pid=os.getpid(),
@@ -220,17 +241,14 @@ class Recorder:
             dropped=dropped,
             lives=self.lives,
             places=[describe(code, offset) for code, offset in places],
-            records=list(RECORD.iter_unpack(records)),
+            records=timeline.Records(records),
         )
         self.look_at(survivors)
+        if len(trace.records) >= MANY_EVENTS:
+            self.tell(f"writing {len(trace.records)} events")
         trace.settle()
-        try:
-            timeline.write(trace, json_path=self.options.json, html_path=self.options.html)
-            said = trace.summary(self.options.files())
-        except OSError as error:
-            said = f"cannot write {error.filename or 'the trace'}: {error.strerror}"
-        if identity(self.stderr) == self.stderr_identity:
-            say(self.stderr, said)
+        timeline.write(trace, json_path=self.options.json, html_path=self.options.html)
+        return trace.summary(self.options.files())
 
     def refresh_parents(self, survivors: dict[int, greenlet]) -> None:
         """Take the parents that greenlets have now: the records of that may be gone."""
@@ -265,18 +283,18 @@ class Recorder:
                 life.stack = [describe_frame(one) for one in frames(frame)]
 
 
-def greenlets() -> list[greenlet]:
-    """Return all that there are."""
-    return [each for each in gc.get_objects() if issubclass(type(each), greenlet)]
+def alive() -> dict[int, greenlet]:
+    """Return all greenlets that there are, by serial number."""
+    return {_greenlet._serial(each): each for each in reversed(_greenlet._survivors())}
 
 
-def identity(stream: TextIO | None) -> tuple[int, int] | None:
-    """Return what tells the file behind a stream from others; None if there is none."""
+def stderr_identity() -> list[int] | None:
+    """Return what tells the file that is standard error from others; None if there is none."""
     try:
-        found = os.fstat(stream.fileno())  # type: ignore[union-attr]
-    except (AttributeError, OSError, ValueError):
+        found = os.fstat(STDERR)
+    except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return [found.st_dev, found.st_ino]
 
 
 @contextlib.contextmanager

@@ -13,8 +13,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import html
+import itertools
 import json
 import os
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -34,6 +36,9 @@ DEATHS = (DEADLY_SWITCH, DEADLY_THROW)
 
 #: A record: time in ns, origin, target, place, event. Greenlets are serial numbers, 0 is none.
 Record = tuple[int, int, int, int, int]
+
+#: How it lies in memory.
+RECORD = struct.Struct("=qIIII")
 
 TEMPLATE = "timeline.html"
 
@@ -74,6 +79,27 @@ class Life:
         return f"{self.name}{where} #{self.serial}"
 
 
+class Records:
+    """Records as the extension keeps them: as objects they would take ten times the memory."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        """Take them in the order of time."""
+        self.data = data
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.data) // RECORD.size
+
+    def __iter__(self) -> Iterator[Record]:
+        """Unpack one after another."""
+        return RECORD.iter_unpack(self.data)
+
+    def time(self, index: int) -> int:
+        """Return the time of one, counted from either end."""
+        when: int = RECORD.unpack_from(self.data, index % len(self) * RECORD.size)[0]
+        return when
+
+
 @dataclass
 class Trace:
     """All that was recorded of a process. Times are ns of the monotonic clock."""
@@ -89,7 +115,7 @@ class Trace:
     lives: dict[int, Life]
     #: What the places of records are, from 1 on.
     places: list[str]
-    records: list[Record]
+    records: Records
 
     def settle(self) -> None:
         """Bring the lives up to what the records tell; call it once, before anything else."""
@@ -120,7 +146,7 @@ class Trace:
             if life.died is not None:
                 life.state = "dead"
         if self.records:
-            self.end = max(self.end, self.records[-1][0] + 1)
+            self.end = max(self.end, self.records.time(-1) + 1)
 
     def life(self, serial: int) -> Life:
         """Return a greenlet, which may have gone before its name was asked for."""
@@ -177,6 +203,13 @@ class Trace:
         return said
 
 
+def is_recording(path: str) -> bool:
+    """Return whether a file has been written by this module. Raises OSError if it is not read."""
+    with Path(path).open("rb") as file:
+        head = file.read(1000)
+    return any(mark in head for mark in MARKS)
+
+
 def check(path: str) -> None:
     """Find out whether a recording can be written to a path, and leave there what there is.
 
@@ -186,11 +219,8 @@ def check(path: str) -> None:
     target = os.path.realpath(path)
     if os.path.isdir(target):  # noqa: PTH112
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if os.path.isfile(target):  # noqa: PTH113
-        with Path(target).open("rb") as file:
-            head = file.read(1000)
-        if head and not any(mark in head for mark in MARKS):
-            raise FileExistsError(errno.EEXIST, "there is a file, which is no recording", path)
+    if os.path.isfile(target) and os.path.getsize(target) and not is_recording(target):  # noqa: PTH113, PTH202
+        raise FileExistsError(errno.EEXIST, "there is a file, which is no recording", path)
     with opened(path, is_kept=False):
         pass
 
@@ -227,7 +257,7 @@ def write(trace: Trace, *, json_path: str | None, html_path: str | None) -> None
             write_json(trace, file)
     if html_path is not None:
         with opened(html_path) as file:
-            file.write(page(trace))
+            write_page(trace, file)
 
 
 # ---- Trace Event JSON ----------------------------------------------------------------------------
@@ -253,7 +283,7 @@ def write_json(trace: Trace, file: IO[str]) -> None:
 def events(trace: Trace) -> Iterator[str]:
     """Yield the events of a trace as JSON. They are many, and mostly made of numbers."""
     pid = trace.pid
-    origin_time = trace.records[0][0] - 1 if trace.records else trace.start
+    origin_time = trace.records.time(0) - 1 if trace.records else trace.start
 
     def stamp(when: int) -> str:
         since = when - origin_time
@@ -328,9 +358,9 @@ def parentage(trace: Trace, parent: int) -> dict[str, object]:
 # ---- The page ------------------------------------------------------------------------------------
 
 
-def page(trace: Trace) -> str:
-    """Return a trace as an HTML page."""
-    begin = trace.records[0][0] - 1 if trace.records else trace.start
+def write_page(trace: Trace, file: IO[str]) -> None:
+    """Write a trace as an HTML page."""
+    begin = trace.records.time(0) - 1 if trace.records else trace.start
     order = trace.in_order()
     data = {
         "pid": trace.pid,
@@ -354,12 +384,6 @@ def page(trace: Trace) -> str:
             for life in order
         ],
         "places": ["", *trace.places],
-        # By column, times as differences: short, and quick to read.
-        "time": differences(record[0] - begin for record in trace.records),
-        "origin": [record[1] for record in trace.records],
-        "target": [record[2] for record in trace.records],
-        "place": [record[3] for record in trace.records],
-        "event": [record[4] for record in trace.records],
     }
     template = Path(__file__).with_name(TEMPLATE).read_text(encoding="utf-8")
     # In a script element nothing is markup but the end of it and what looks like a comment.
@@ -367,18 +391,21 @@ def page(trace: Trace) -> str:
     title = html.escape(os.path.basename(trace.command) or "program")  # noqa: PTH119 - no path
     head, data_mark, tail = template.partition("@DATA@")
     assert data_mark
-    return (
-        head.replace("@TITLE@", title).replace("@COMMAND@", html.escape(trace.command))
-        + embedded
-        + tail
-    )
+    file.write(head.replace("@TITLE@", title).replace("@COMMAND@", html.escape(trace.command)))
+    file.write(embedded.removesuffix("}"))
+    # By column, times as differences: short, and quick to read.
+    times = itertools.chain([begin], (record[0] for record in trace.records))
+    write_column(file, "time", (after - when for when, after in itertools.pairwise(times)))
+    for index, column in enumerate(("origin", "target", "place", "event"), start=1):
+        write_column(file, column, (record[index] for record in trace.records))
+    file.write("}" + tail)
 
 
-def differences(times: Iterator[int]) -> list[int]:
-    """Return each number less the one before it."""
-    found = []
-    last = 0
-    for when in times:
-        found.append(when - last)
-        last = when
-    return found
+def write_column(file: IO[str], name: str, numbers: Iterator[int]) -> None:
+    """Write a further member of a JSON object: an array of numbers, which may be millions."""
+    file.write(f',"{name}":[')
+    separator = ""
+    while part := ",".join(map(str, itertools.islice(numbers, 10_000))):
+        file.write(separator + part)
+        separator = ","
+    file.write("]")

@@ -44,6 +44,7 @@ event takes some 400 bytes of JSON, some 20 of a page. Processes that the progra
 has imported greenlet, and that switch greenlets, write files of their own: out.PID.json. Recordings
 are replaced, other files are not: then the program is not run.
 While SIGTERM and SIGHUP are handled in order to write, they end no program that stays in C code.
+They are not where greenlet is first imported in another thread than the main one.
 Exit code: that of the program; or 2 for arguments that cannot be used and for files that cannot be
 written, which is found out before the program runs.
 """
@@ -65,7 +66,12 @@ class Request(NamedTuple):
         Returns what to add to the environment. Raises OSError if a file cannot be written.
         """
         found = self.options
-        options = recording.Options(json=found.output, html=found.html, limit=found.limit)
+        options = recording.Options(
+            json=found.output,
+            html=found.html,
+            limit=found.limit,
+            stderr=recording.stderr_identity(),
+        )
         for path in options.files():
             timeline.check(path)
         return {recording.VARIABLE: options.encode()}
@@ -158,6 +164,10 @@ def parse(arguments: list[str]) -> Request:
                 f"in .html, or be given as --html={script}"
             )
         parser.error(f"there is no file {script!r} to run")
+    if os.path.isfile(script) and timeline.is_recording(script):  # noqa: PTH113
+        parser.error(
+            f"{script!r} is a recording, no program; a page of that name is --html={script}"
+        )
     if script.startswith("-") and script[:2] not in ("-m", "-c") and script != "-":
         parser.error(f"neither an option nor a program: {script}")
     if script in ("-m", "-c") and len(program) == 1:
@@ -167,6 +177,8 @@ def parse(arguments: list[str]) -> Request:
     if options.html == "":
         options.html = str(Path(options.output or DEFAULT_OUTPUT).with_suffix(".html"))
     paths = [path for path in (options.output, options.html) if path is not None]
+    if "-" in paths:
+        parser.error("standard output is written to as /dev/stdout; a file '-' is ./-")
     try:
         if len({os.path.realpath(path) for path in paths}) < len(paths):
             parser.error(f"the JSON and the page cannot both be {paths[0]!r}")

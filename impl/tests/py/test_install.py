@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 import greenlane
@@ -60,6 +61,8 @@ def test_without_it_greenlet_is_greenlet(program: Path) -> None:
 def test_script(program: Path) -> None:
     done = run("-m", "greenlane", str(program), "--include", "doctor")
     assert done.stdout == f"{OURS} __main__ --include doctor\n"
+    done = run("-m", "greenlane", "--", str(program), "--", "-x")
+    assert done.stdout == f"{OURS} __main__ -- -x\n"
 
 
 def test_module(program: Path) -> None:
@@ -187,6 +190,33 @@ def test_python_without_greenlane_has_its_own_greenlet(tmp_path: Path) -> None:
     assert "ModuleNotFoundError: No module named 'greenlet'" in failed.stderr.splitlines()[-1]
 
 
+def find_python(version: str) -> str:
+    """Return the path of a Python that need not be there; skip the test if it is not."""
+    pyenvs = Path.home().glob(f".pyenv/versions/{version}.*/bin/python")
+    found = next(pyenvs, None) or shutil.which(f"python{version}")
+    if found is None:
+        pytest.skip("not installed")
+    return str(found)
+
+
+@pytest.mark.parametrize("version", ["2.7", "3.6", "3.7", "3.8", "3.9"])
+def test_older_python_as_a_child(tmp_path: Path, version: str) -> None:
+    """It has its own greenlet and its own sitecustomize, and never hears of greenlane."""
+    python = find_python(version)
+    (tmp_path / "greenlet.py").write_text("print('theirs')")
+    (tmp_path / "sitecustomize.py").write_text("print('customized')")
+    home = str(Path(greenlane.__file__).parent.parent)
+    path = os.pathsep.join([installation.STAND_IN, str(tmp_path), home])
+    done = subprocess.run(
+        [python, "-c", "import greenlet"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert (done.stdout, done.stderr) == ("customized\ntheirs\n", "")
+
+
 def test_a_greenlane_that_does_not_load_is_no_other_greenlet() -> None:
     broken = {"GREENLANE_LANES": "many", "PYTHONPATH": installation.STAND_IN}
     done = run("-c", "import greenlet", environment=broken, returncode=1)
@@ -257,7 +287,77 @@ def test_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "greenlet.py").write_text("")
     (tmp_path / "app.py").write_text("import greenlane\ngreenlane.install()\n")
     done = run(str(tmp_path / "app.py"), returncode=1)
-    assert f"finds {tmp_path / 'greenlet.py'}, which hides every other greenlet" in done.stderr
+    hidden = f"finds {tmp_path / 'greenlet.py'}, which hides every other greenlet"
+    assert hidden in done.stderr
+    app = tmp_path / "doctor.py"
+    app.write_text("import greenlet, greenlane\nprint(greenlane.doctor())\n")
+    assert hidden in run("-m", "greenlane", str(app)).stdout
+
+
+def test_failed_installation_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "greenlet.py").write_text("print('imported')")
+    (tmp_path / "app.py").write_text(
+        "import sys, greenlane\n"
+        "before = list(sys.path), list(sys.meta_path), dict(__import__('os').environ)\n"
+        "try:\n"
+        "    greenlane.install()\n"
+        "except RuntimeError:\n"
+        "    after = list(sys.path), list(sys.meta_path), dict(__import__('os').environ)\n"
+        "    print(before == after, 'greenlet' in sys.modules)\n"
+    )
+    assert run(str(tmp_path / "app.py")).stdout == "True False\n"
+
+
+def test_files_that_are_called_like_pythons_modules(tmp_path: Path) -> None:
+    """They are the program's; neither the command nor the doctor takes them for Python's."""
+    names = ("argparse", "platform", "pathlib", "csv", "struct", "resource", "html", "json")
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(f"print('loaded {name}', __name__)")
+    done = run("-m", "greenlane", "platform.py", cwd=tmp_path)
+    assert done.stdout == "loaded platform __main__\n"
+    done = run("-m", "greenlane", "trace", "platform.py", cwd=tmp_path)
+    assert done.stdout == "loaded platform __main__\n"
+    for arguments in (), ("doctor",), ("trace", "--help"), ("-c", "import greenlane.diagnosis"):
+        assert "loaded" not in run("-m", "greenlane", *arguments, cwd=tmp_path).stdout
+
+
+@pytest.fixture
+def bundled(tmp_path: Path) -> Path:
+    """A program with greenlet in its folder, as `pip install -t .` puts it there."""
+    (tmp_path / "app.py").write_text(SHOW)
+    package = Path(str(distribution("greenlet").locate_file("greenlet")))
+    (tmp_path / "greenlet").symlink_to(package)
+    return tmp_path
+
+
+def test_greenlet_beside_the_program(bundled: Path) -> None:
+    app = str(bundled / "app.py")
+    assert run(app).stdout == f"{THEIRS} __main__\n"
+    assert run("-m", "greenlane", app).stdout == f"{OURS} __main__\n"
+    assert run("-m", "greenlane", "-m", "app", cwd=bundled).stdout == f"{OURS} __main__\n"
+    assert everywhere(SHOW, cwd=bundled, GREENLANE="1").stdout == f"{OURS} __main__\n"
+    installs = f"import greenlane; greenlane.install()\n{SHOW}"
+    assert run("-c", installs, cwd=bundled).stdout == f"{OURS} __main__\n"
+    # Children, too.
+    code = f"import subprocess, sys; subprocess.run([sys.executable, {app!r}])"
+    assert run("-m", "greenlane", "-c", code).stdout == f"{OURS} __main__\n"
+
+
+@pytest.mark.parametrize("theirs", ["print('started')", "import nonexistent", None])
+def test_sitecustomize_of_the_environment_is_run(tmp_path: Path, theirs: str | None) -> None:
+    """Ours hides it; what a program sees is the other one, or none, and errors as ever."""
+    if theirs is not None:
+        (tmp_path / "sitecustomize.py").write_text(theirs)
+    show = (
+        "import sys; found = sys.modules.get('sitecustomize');"
+        "print(getattr(found, '__file__', None), any('stand_in' in e for e in sys.path))"
+    )
+    path = {"PYTHONPATH": str(tmp_path)}
+    plain = run("-c", show, environment=path)
+    ours = run("-m", "greenlane", "-c", show, environment=path)
+    assert ours.stdout.splitlines()[-1] == plain.stdout.splitlines()[-1].replace("False", "True")
+    assert ours.stdout.count("started") == 2 * plain.stdout.count("started")  # the launcher's
+    assert ours.stderr == 2 * plain.stderr
 
 
 def test_values_that_a_program_may_have_in_its_modules() -> None:
@@ -281,10 +381,14 @@ def test_values_that_a_program_may_have_in_its_modules() -> None:
         sys.modules["greenlet"] = None
         try:
             greenlane.install()
-        except RuntimeError as error:
+        except RuntimeError as raised:
+            error = raised
             print("maps greenlet to None" in str(error))
+        found = greenlane.doctor()
+        print(found.greenlet, str(error) in found.fell_back)
+        print("`import greenlet` fails in this process" in str(found))
     """
-    assert run("-c", code).stdout == "user\nTrue\nTrue\n"
+    assert run("-c", code).stdout == "user\nTrue\nTrue\nnone True\nTrue\n"
 
 
 @pytest.mark.parametrize("path", ["", ":{other}", "{other}:", "{other}::{other}", "{other}"])
@@ -345,10 +449,12 @@ def test_stand_in_has_the_names_of_greenlet() -> None:
     assert ours.partition("]")[2] == theirs.partition("]")[2] == f" {version('greenlet')}\n"
 
 
-def everywhere(code: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def everywhere(
+    code: str, *options: str, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run code with greenlane-everywhere in force, as if it were installed."""
     start = f"import site; site.addsitedir({str(EVERYWHERE)!r})\n"
-    return run(*options, "-c", start + code, environment=environment)
+    return run(*options, "-c", start + code, cwd=cwd, environment=environment)
 
 
 @pytest.mark.parametrize(
@@ -403,6 +509,45 @@ def test_doctor_misses_greenlane_everywhere() -> None:
     assert missing not in there.stdout
 
 
+def test_doctor_of_a_variable_that_makes_no_sense() -> None:
+    shown = run("-m", "greenlane", "doctor", environment={"GREENLANE": "yes"}).stdout
+    assert "GREENLANE=yes is set, but greenlane-everywhere is not installed here" in shown
+    assert "GREENLANE must be 0 or 1, not 'yes', which counts as 0" in shown
+
+
+@pytest.mark.parametrize("arguments", [(), ("doctor",), ("--include",)])
+def test_output_that_cannot_be_written(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "greenlane", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    said = "python -m greenlane: cannot write the output: No space left on device\n"
+    assert done.stderr == said
+
+
+@pytest.mark.parametrize("arguments", [(), ("doctor",)])
+def test_where_no_greenlet_can_be_started(arguments: tuple[str, ...]) -> None:
+    done = run_script(
+        f"""
+        import refuse, sys
+        refuse.refuse(refuse.no_mapping_of(8 << 20))
+        from greenlane import command
+        print(command.main({list(arguments)!r}))
+        """
+    )
+    if arguments:
+        assert "fell back  no greenlet can be started: no memory for" in done.stdout
+        assert done.stdout.endswith("0\n")
+    else:
+        assert done.stdout == "1\n"
+        assert "python -m greenlane: no memory for" in done.stderr
+
+
 @pytest.mark.parametrize("ours", [True, False])
 def test_doctor_says_whose_greenlet_it_is(ours: bool) -> None:
     code = """if True:
@@ -418,7 +563,7 @@ def test_doctor_says_whose_greenlet_it_is(ours: bool) -> None:
         assert shown.startswith("greenlane ('user',)")
     else:
         assert shown.startswith("other ('user',)")
-        assert "greenlet was imported before greenlane could take its place" in shown
+        assert "has been imported already, by user: call greenlane.install()" in shown
 
 
 def test_doctor_under_a_limit_on_address_space() -> None:

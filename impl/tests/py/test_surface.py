@@ -34,6 +34,7 @@ DIFFERENCES = {
     "extension._start_recording": "for greenlane trace",
     "extension._stop_recording": "for greenlane trace",
     "extension._serial": "for greenlane trace",
+    "extension._survivors": "for greenlane trace",
     "type.__del__": "a finalizer shows up as this name; it is what raises GreenletExit",
     "instance.__del__": "a finalizer shows up as this name; it is what raises GreenletExit",
     "class greenlet descriptors": "__del__, as above",

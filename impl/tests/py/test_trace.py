@@ -666,6 +666,50 @@ def test_limit_drops_the_oldest_and_says_so(trace: Trace) -> None:
     assert traced.transfers()[-1] == ("switch", "last #3", "main of MainThread #1")
 
 
+MANY = """
+import resource
+from greenlane import greenlet, getcurrent
+main = getcurrent()
+def work():
+    while True:
+        main.switch()
+g = greenlet(work)
+for _ in range(300_000):
+    g.switch()
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
+import greenlane.timeline
+write = greenlane.timeline.write
+def measured(*args, **kwargs):
+    {inject}
+    write(*args, **kwargs)
+    print((peak() - before) // 1024)
+greenlane.timeline.write = measured
+"""
+
+
+def test_memory_for_writing(tmp_path: Path) -> None:
+    """Is that of the events once more, 24 bytes each; as objects they would take 200."""
+    files = ("-o", str(tmp_path / "out.json"), "--html", str(tmp_path / "out.html"))
+    done = command(*files, "--limit", "1000000", "-c", MANY.format(inject=""))
+    assert int(done.stdout) < 14 + 32, "MiB: the events, the buffer of a file"
+    writing, said = done.stderr.splitlines()
+    assert writing == "greenlane trace: writing 600002 events"
+    assert said.startswith("greenlane trace: 2 greenlets, 600000 switches")
+    _, _, rest = (tmp_path / "out.html").read_text().partition('id="data">')
+    data = json.loads(rest.partition("</script>")[0])
+    assert {len(data[each]) for each in ("time", "origin", "target", "place", "event")} == {600002}
+    assert min(data["time"]) > 0
+
+
+def test_no_memory_for_writing(tmp_path: Path) -> None:
+    files = ("-o", str(tmp_path / "out.json"), "--limit", "1000000")
+    done = command(*files, "-c", MANY.format(inject="raise MemoryError"))
+    said = done.stderr.splitlines()[-1]
+    assert said == "greenlane trace: there is no memory to write what was recorded"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_code_without_end_is_not_kept_without_end(trace: Trace) -> None:
     traced = trace(
         """
@@ -817,6 +861,58 @@ def test_children_of_multiprocessing_write_their_own(trace: Trace, tmp_path: Pat
     ]
 
 
+def test_what_the_collector_does_not_tell_of(trace: Trace, tmp_path: Path) -> None:
+    """Servers call gc.freeze() before they fork."""
+    traced = trace(
+        """
+        import gc, os
+        from greenlane import greenlet, getcurrent
+        main = getcurrent()
+        def work():
+            while True:
+                main.switch()
+        worker = greenlet(work)
+        worker.switch()
+        new = greenlet(work, worker)
+        gc.freeze()
+        if not os.fork():
+            worker.switch()
+        else:
+            os.wait()
+            print(gc.get_freeze_count() > 0)
+        """
+    )
+    assert traced.done.stdout == "True\n"
+    (other,) = set(tmp_path.glob("out.*.json"))
+    for each in traced, Traced(traced.done, other):
+        assert list(each.names.values()) == ["main of MainThread #1", "work #2", "work #3"]
+        assert each.who("suspended at the end") == ["work #2"]
+        assert each.who("not started at the end") == ["work #3"]
+
+
+def test_greenlet_that_is_being_freed_is_no_survivor() -> None:
+    run_script(
+        """
+        import weakref
+        from greenlane import _greenlet, greenlet
+        class Sub(greenlet):
+            pass
+        class Member:
+            def __del__(self):
+                seen.append([_greenlet._serial(each) for each in _greenlet._survivors()])
+        seen = []
+        _greenlet._start_recording(1000, print)
+        for cls in greenlet, Sub, greenlet:
+            one, two, three = cls(int), cls(int), cls(int)
+            two.member = Member()
+            ref = weakref.ref(two, lambda _: Member())
+            del two, one, three
+        assert seen == [[4, 2, 1], [4, 2, 1], [7, 5, 1], [7, 5, 1], [10, 8, 1], [10, 8, 1]], seen
+        assert len(_greenlet._survivors()) == 1
+        """
+    )
+
+
 PARENTS_CHANGE = """
 import os, sys
 from greenlane import greenlet, getcurrent
@@ -854,7 +950,7 @@ def test_circle_of_parents_is_cut() -> None:
         serial: timeline.Life(serial, "x", "", parent, "")
         for serial, parent in ((1, 0), (2, 4), (3, 1), (4, 5), (5, 4), (6, 2))
     }
-    trace = timeline.Trace("", 1, "", 0, 1, 1, 0, lives, [], [])
+    trace = timeline.Trace("", 1, "", 0, 1, 1, 0, lives, [], timeline.Records())
     assert [life.serial for life in trace.in_order()] == [1, 3, 4, 2, 6, 5]
     assert [life.parent for life in lives.values()] == [0, 4, 1, 0, 4, 2]
     assert len(list(timeline.events(trace))) == 1 + 2 * 6
@@ -913,6 +1009,24 @@ def test_stderr_of_the_programs_own(trace: Trace) -> None:
     assert traced.done.stderr.startswith("greenlane trace: 2 greenlets")
     traced = trace(code + "sys.stderr.close()")
     assert traced.done.stdout == traced.done.stderr == ""
+
+
+def test_stderr_that_is_captured_when_greenlet_is_imported(tmp_path: Path) -> None:
+    """pytest does so with the descriptor, while a test runs."""
+    program = """if True:
+        import os, sys, tempfile
+        kept = os.dup(2)
+        with tempfile.TemporaryFile() as captured:
+            os.dup2(captured.fileno(), 2)
+            sys.stderr = open(captured.fileno(), "w", closefd=False)
+            import greenlet
+            greenlet.greenlet(int).switch()
+            sys.stderr = sys.__stderr__
+            os.dup2(kept, 2)
+    """
+    done = command("-o", str(tmp_path / "out.json"), "-c", program)
+    assert done.stderr.startswith("greenlane trace: 2 greenlets")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -1056,6 +1170,7 @@ def test_files(
         (["-o", "missing/out.json", "-c", "print(1)"], "missing/out.json: No such file"),
         (["--html", "/proc/x.html", "-c", "print(1)"], "cannot write /proc/x.html"),
         (["-o", ".", "-c", "print(1)"], "Is a directory"),
+        (["-o", "-", "-c", "print(1)"], "standard output is written to as /dev/stdout"),
     ],
 )
 def test_errors(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -1103,6 +1218,9 @@ def test_arguments_that_are_not_unicode(tmp_path: Path) -> None:
 def test_page_of_another_name_is_not_taken_for_the_program(tmp_path: Path) -> None:
     done = command("--html", "page", "app.py", returncode=2, cwd=tmp_path)
     assert "must end in .html, or be given as --html=page" in done.stderr
+    command("-o", "o.json", "-c", SHOW, cwd=tmp_path)
+    done = command("--html", "o.json", "app.py", returncode=2, cwd=tmp_path)
+    assert "'o.json' is a recording, no program; a page of that name is --html=o" in done.stderr
 
 
 def test_directory_that_is_gone(tmp_path: Path) -> None:

@@ -14,18 +14,20 @@ import importlib as _importlib
 import os as _os
 import sys as _sys
 
-_is_found = True
-try:
-    from greenlane import _greenlet
-except ModuleNotFoundError as _missing:
-    if _missing.name not in ("greenlane", "greenlane._greenlet"):
-        raise
-    _is_found = False
+# There is no greenlane for older ones, down to 2.7.
+_is_found = _sys.version_info >= (3, 10)
+if _is_found:
+    try:
+        from greenlane import _greenlet
+    except ModuleNotFoundError as _missing:
+        if _missing.name not in ("greenlane", "greenlane._greenlet"):
+            raise
+        _is_found = False
 
 if not _is_found:
     _ours = _os.path.dirname(_os.path.dirname(__file__))  # noqa: PTH120 - pathlib would be slow here
     _sys.path[:] = [entry for entry in _sys.path if _os.path.abspath(entry) != _ours]  # noqa: PTH100
-    del _sys.modules[__name__]
+    _self = _sys.modules.pop(__name__)  # kept: 2.7 would clear its variables
     # The import system hands out what is in sys.modules when this module has been executed.
     _importlib.import_module(__name__)
 else:
