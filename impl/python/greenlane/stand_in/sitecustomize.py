@@ -11,9 +11,7 @@ import sys
 
 _here = os.path.dirname(__file__)  # noqa: PTH120 - pathlib is slow to import
 if sys.version_info >= (3, 10):  # noqa: UP036
-    import greenlane_finder
-
-    greenlane_finder.install()
+    __import__("greenlane_finder").install()  # which lies here
 
 _index = sys.path.index(_here)
 del sys.path[_index]
