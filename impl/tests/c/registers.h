@@ -58,4 +58,15 @@ typedef struct {
  * gives it of the stack of its caller. */
 void *entry_that_reports(void *report);
 
+/* What <fenv.h> does not tell. */
+#if defined(__i386__) || defined(__x86_64__)
+/* The control word of the vector unit (mxcsr). */
+unsigned get_vector_control(void);
+#endif
+#if defined(__powerpc64__) || defined(__s390x__)
+/* How decimal numbers are rounded: 0-7. */
+unsigned get_decimal_rounding(void);
+void set_decimal_rounding(unsigned bits);
+#endif
+
 #endif

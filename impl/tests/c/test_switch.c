@@ -107,80 +107,6 @@ start_with(uint32_t *values, void **save, void *top, gl_context_entry entry, voi
     call_and_return(values, &call, save);
 }
 
-#if defined(__i386__) || defined(__x86_64__)
-/* <fenv.h> asks the x87 unit; the vector unit has a control word of its own. */
-__attribute__((target("sse"))) static unsigned
-control_of_vector_unit(void)
-{
-    unsigned control;
-    /* Not the compiler's builtin function, which clang takes for one that always returns the same.
-     */
-    __asm__ volatile("stmxcsr %0" : "=m"(control));
-    return control;
-}
-#endif
-
-/* How decimal numbers are rounded, by the units that compute with them: 3 bits, of which the C
- * library knows nothing. */
-#if defined(__powerpc64__)
-static uint64_t
-get_fpscr(void)
-{
-    double word;
-    uint64_t bits;
-    __asm__ volatile("mffs %0" : "=d"(word));
-    memcpy(&bits, &word, sizeof bits);
-    return bits;
-}
-
-static uint64_t
-get_decimal_rounding(void)
-{
-    return get_fpscr() >> 32 & 7;
-}
-
-static void
-set_decimal_rounding(unsigned bits)
-{
-    uint64_t fpscr = (get_fpscr() & ~((uint64_t)7 << 32)) | (uint64_t)(bits & 7) << 32;
-    double word;
-    memcpy(&word, &fpscr, sizeof word);
-    __asm__ volatile("mtfsf 0xff, %0, 1, 0" ::"d"(word));
-}
-#elif defined(__s390x__)
-static unsigned
-get_fpc(void)
-{
-    unsigned fpc;
-    __asm__ volatile("efpc %0" : "=d"(fpc));
-    return fpc;
-}
-
-static uint64_t
-get_decimal_rounding(void)
-{
-    return get_fpc() >> 4 & 7;
-}
-
-static void
-set_decimal_rounding(unsigned bits)
-{
-    __asm__ volatile("sfpc %0" ::"d"((get_fpc() & ~0x70u) | (bits & 7) << 4));
-}
-#else
-static uint64_t
-get_decimal_rounding(void)
-{
-    return 0;
-}
-
-static void
-set_decimal_rounding(unsigned bits)
-{
-    (void)bits;
-}
-#endif
-
 static void
 check_rounding(int rounding)
 {
@@ -196,7 +122,7 @@ check_rounding(int rounding)
 #if defined(__i386__)
     /* unless the compiler lets the x87 unit do that as well. */
     static const int bits[] = {FE_TONEAREST, FE_DOWNWARD, FE_UPWARD, FE_TOWARDZERO};
-    CHECK(bits[control_of_vector_unit() >> 13 & 3] == rounding);
+    CHECK(bits[get_vector_control() >> 13 & 3] == rounding);
 #endif
 }
 
@@ -205,12 +131,14 @@ check_rounding(int rounding)
 static uint64_t
 get_control(void)
 {
-    uint64_t found = get_decimal_rounding();
+    uint64_t found = 0;
 #if defined(__GLIBC__)
-    found |= (uint64_t)(unsigned)fegetexcept() << 8;
+    found = (uint64_t)(unsigned)fegetexcept() << 8;
 #endif
 #if defined(__i386__) || defined(__x86_64__)
-    found |= control_of_vector_unit() >> 7 & 0x3f;
+    found |= get_vector_control() >> 7 & 0x3f;
+#elif defined(__powerpc64__) || defined(__s390x__)
+    found |= get_decimal_rounding();
 #endif
     return found;
 }
@@ -218,11 +146,14 @@ get_control(void)
 static uint64_t
 set_control(unsigned bits)
 {
+    (void)bits; /* where there is nothing to set */
 #if defined(__GLIBC__)
     fedisableexcept(FE_ALL_EXCEPT);
     feenableexcept((int)bits & (FE_DIVBYZERO | FE_OVERFLOW | FE_INVALID));
 #endif
-    set_decimal_rounding(bits);
+#if defined(__powerpc64__) || defined(__s390x__)
+    set_decimal_rounding(bits & 7);
+#endif
     return get_control();
 }
 

@@ -48,3 +48,13 @@ FUNCTION(entry_that_reports)
     movl 0(%ecx), %eax
     ret
 END_FUNCTION(entry_that_reports)
+
+/* get_vector_control() */
+FUNCTION(get_vector_control)
+    pushl %eax
+    .cfi_adjust_cfa_offset 4
+    stmxcsr 0(%esp)
+    popl %eax
+    .cfi_adjust_cfa_offset -4
+    ret
+END_FUNCTION(get_vector_control)

@@ -301,3 +301,21 @@ FUNCTION(entry_that_reports)
     ld 3, 0(3)
     blr
 END_FUNCTION(entry_that_reports)
+
+/* get_decimal_rounding(): bits 29-31 of fpscr. */
+FUNCTION(get_decimal_rounding)
+    mffs 0
+    mffprd 3, 0
+    rldicl 3, 3, 32, 61
+    blr
+END_FUNCTION(get_decimal_rounding)
+
+/* set_decimal_rounding(bits [r3]) */
+FUNCTION(set_decimal_rounding)
+    mffs 0
+    mffprd 4, 0
+    rldimi 4, 3, 32, 29
+    mtfprd 0, 4
+    mtfsf 0xff, 0, 1, 0
+    blr
+END_FUNCTION(set_decimal_rounding)

@@ -61,3 +61,22 @@ FUNCTION(entry_that_reports)
     lg %r2, 0(%r2)
     br %r14
 END_FUNCTION(entry_that_reports)
+
+/* get_decimal_rounding(): bits 25-27 of fpc. */
+FUNCTION(get_decimal_rounding)
+    efpc %r1
+    srl %r1, 4
+    lghi %r2, 7
+    nr %r2, %r1
+    br %r14
+END_FUNCTION(get_decimal_rounding)
+
+/* set_decimal_rounding(bits [r2]) */
+FUNCTION(set_decimal_rounding)
+    efpc %r1
+    nill %r1, 0xff8f
+    sll %r2, 4
+    or %r1, %r2
+    sfpc %r1
+    br %r14
+END_FUNCTION(set_decimal_rounding)

@@ -48,3 +48,10 @@ FUNCTION(entry_that_reports)
     movq 0(%rdi), %rax
     ret
 END_FUNCTION(entry_that_reports)
+
+/* get_vector_control() */
+FUNCTION(get_vector_control)
+    stmxcsr -8(%rsp)
+    movl -8(%rsp), %eax
+    ret
+END_FUNCTION(get_vector_control)

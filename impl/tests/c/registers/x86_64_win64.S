@@ -122,6 +122,14 @@ FUNCTION(entry_that_reports)
     ret
 END_FUNCTION(entry_that_reports)
 
+/* get_vector_control() */
+FUNCTION(get_vector_control)
+    .seh_endprologue
+    stmxcsr 8(%rsp)
+    movl 8(%rsp), %eax
+    ret
+END_FUNCTION(get_vector_control)
+
 /* What test_windows.c needs. */
 
 /* bounds_in_teb(char **base [rcx], char **limit [rdx]) */
