@@ -69,4 +69,11 @@ unsigned get_decimal_rounding(void);
 void set_decimal_rounding(unsigned bits);
 #endif
 
+#if defined(__ARM_FEATURE_PAC_DEFAULT)
+/* A return address, signed and not. The same where the processor does not sign, and seldom by
+ * chance. */
+uintptr_t with_signature(uintptr_t address);
+uintptr_t without_signature(uintptr_t address);
+#endif
+
 #endif

@@ -403,6 +403,45 @@ test_entry(void)
     gl_lane_unbind(&pool, lane);
 }
 
+#if defined(__ARM_FEATURE_PAC_DEFAULT)
+/* Return addresses are signed where the compiler was asked for that. A frame that has nothing but
+ * zeros in its registers has one word that a signature can be taken away from. A signature of 7
+ * bits is 0 by chance, and another one on the next stack pointer. */
+static void *
+suspend_with_zeros(void *argument)
+{
+    prepared_call *call = argument;
+    _Alignas(16) uint32_t zeros[REGISTER_WORDS] = {0};
+    *call = (prepared_call){(void (*)(void))gl_context_switch, {&other_sp, main_sp}, NULL};
+    call_with_registers(zeros, call);
+    return main_sp;
+}
+
+static void
+test_signed_return_address(void)
+{
+    gl_lane *lane = gl_lane_bind(&pool, NULL);
+    int found = 0;
+    bool signs = false;
+    for (uintptr_t i = 0; i < 64; i++) {
+        prepared_call call;
+        char *top = (char *)gl_lane_top(lane) - 16 * i;
+        /* A frame has gaps. */
+        gl_asan_clear(top - BELOW, top);
+        memset(top - BELOW, 0, BELOW);
+        gl_context_start(&main_sp, top, suspend_with_zeros, &call);
+        for (const uintptr_t *word = other_sp; word < (const uintptr_t *)call.sp; word++) {
+            found += without_signature(*word) != *word;
+        }
+        uintptr_t address = (uintptr_t)test_order + 4 * i;
+        signs = signs || with_signature(address) != address;
+        gl_context_switch(&main_sp, other_sp);
+    }
+    CHECK(found > 0 || !signs);
+    gl_lane_unbind(&pool, lane);
+}
+#endif
+
 /* Unwinders must stop at the outermost frame of a lane, whatever lies above it: here, what looks
  * like return addresses. */
 static int frames;
@@ -472,6 +511,9 @@ main(int argc, char **argv)
     test_start_for_good_in_place();
     test_moved();
     test_entry();
+#if defined(__ARM_FEATURE_PAC_DEFAULT)
+    test_signed_return_address();
+#endif
     test_backtrace_ends();
     return 0;
 }

@@ -1,10 +1,14 @@
 /* AArch64: x19-x28, x29 (the frame pointer), d8-d15. */
 
+#if defined(__ARM_FEATURE_BTI_DEFAULT)
+#define LANDING_PAD bti c
+#else
+#define LANDING_PAD
+#endif
+
 /* call_with_registers(values [x0], call [x1]) */
 FUNCTION(call_with_registers)
-#if defined(__ARM_FEATURE_BTI_DEFAULT)
-    bti c
-#endif
+    LANDING_PAD
     stp x29, x30, [sp, -176]!
     .cfi_adjust_cfa_offset 176
     .cfi_rel_offset x29, 0
@@ -66,15 +70,35 @@ END_FUNCTION(call_with_registers)
 
 /* entry_that_reports(report [x0]) */
 FUNCTION(entry_that_reports)
-#if defined(__ARM_FEATURE_BTI_DEFAULT)
-    bti c
-#endif
+    LANDING_PAD
     str x29, [x0, 8]
     mov x9, sp
     str x9, [x0, 24]
     ldr x0, [x0]
     ret
 END_FUNCTION(entry_that_reports)
+
+#if defined(__ARM_FEATURE_PAC_DEFAULT)
+/* with_signature(address [x0]) */
+FUNCTION(with_signature)
+    LANDING_PAD
+    mov x9, x30
+    mov x30, x0
+    hint 25 /* paciasp */
+    mov x0, x30
+    ret x9
+END_FUNCTION(with_signature)
+
+/* without_signature(address [x0]) */
+FUNCTION(without_signature)
+    LANDING_PAD
+    mov x9, x30
+    mov x30, x0
+    hint 7 /* xpaclri */
+    mov x0, x30
+    ret x9
+END_FUNCTION(without_signature)
+#endif
 
 #if defined(__ARM_FEATURE_BTI_DEFAULT)
     .section .note.gnu.property, "a"
