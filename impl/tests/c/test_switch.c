@@ -59,6 +59,18 @@ fill(uint32_t *values, uint32_t *copy)
     }
 }
 
+enum { BELOW = 4096 };
+
+/* Overwrites what a stack has right below `top`. Nobody runs on it. */
+static void
+overwrite(void *top, size_t size, int byte)
+{
+    char *low = (char *)top - size;
+    gl_asan_clear(low, top);
+    gl_valgrind_allow(low, size);
+    memset(low, byte, size);
+}
+
 /* The alignment of the stack pointer at a call, and of that of a suspended context. */
 #if defined(__s390x__) || defined(__arm__)
 enum { CALL_ALIGNMENT = 8, SUSPENDED_ALIGNMENT = 8 };
@@ -326,24 +338,12 @@ test_start_for_good_in_place(void)
 
 /* What is left of a suspended context lies at its stack pointer and above: all else may be
  * overwritten, and that, too, if it is put back. */
-enum { BELOW = 4096 };
-
-__attribute__((noinline)) static void
-use_stack(void)
-{
-    volatile char room[2 * BELOW]; /* where the system gives memory to the running stack only */
-    for (size_t i = sizeof room; i > 0; i -= 1024) {
-        room[i - 1] = 0;
-    }
-}
-
 static void *
 be_moved(void *argument)
 {
     (void)argument;
     uint32_t values[REGISTER_WORDS];
     _Alignas(16) uint32_t after[REGISTER_WORDS];
-    use_stack();
     fill(values, after);
     int rounding = roundings[sizeof roundings / sizeof *roundings - 1];
     CHECK(fesetround(rounding) == 0);
@@ -365,9 +365,7 @@ test_moved(void)
     gl_slice *slice = gl_slice_new(size);
     CHECK(slice != NULL);
     gl_lane_evict(lane, sp, slice);
-    gl_asan_clear(sp - BELOW, sp);
-    gl_valgrind_allow(sp - BELOW, BELOW);
-    memset(sp - BELOW, 0xa5, BELOW + size);
+    overwrite(gl_lane_top(lane), size + BELOW, 0xa5);
     gl_lane_restore(lane, slice);
     free(slice);
     gl_context_switch(&main_sp, other_sp);
@@ -382,7 +380,7 @@ test_entry(void)
     gl_lane *lane = gl_lane_bind(&pool, NULL);
     gl_lane before = *lane;
     char *top = gl_lane_top(lane);
-    memset(top - 512, 0xa5, 512);
+    overwrite(top, BELOW, 0xa5);
     report found = {NULL, NULL, NULL, NULL};
     uint32_t values[REGISTER_WORDS];
     _Alignas(16) uint32_t after[REGISTER_WORDS];
@@ -427,8 +425,7 @@ test_signed_return_address(void)
         prepared_call call;
         char *top = (char *)gl_lane_top(lane) - 16 * i;
         /* A frame has gaps. */
-        gl_asan_clear(top - BELOW, top);
-        memset(top - BELOW, 0, BELOW);
+        overwrite(top, BELOW, 0);
         gl_context_start(&main_sp, top, suspend_with_zeros, &call);
         for (const uintptr_t *word = other_sp; word < (const uintptr_t *)call.sp; word++) {
             found += without_signature(*word) != *word;
@@ -479,6 +476,7 @@ test_backtrace_ends(void)
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         above[i] = (uintptr_t)test_order + 12;
     }
+    overwrite(gl_lane_top(lane), BELOW, 0);
     /* And below, where some ABIs have areas that belong to the caller; and in the registers, which
      * a function may save there. */
     for (size_t i = 1; i <= sizeof kept / sizeof *kept; i++) {
