@@ -1,9 +1,10 @@
-/* Puts known values into every callee-saved register around a call, and reads them after it. One
- * file an ABI in registers/, chosen as in src/context/switch.S; registers.h says how many words
- * each has.
+/* Puts known values into every callee-saved register around a call, and reads them after it; and
+ * the first function of a context that tells how it was called. One file an ABI in registers/,
+ * chosen as in src/context/switch.S; registers.h says how many words each has.
  *
  * They are written without the macros of src/context: what is wrong there must not be wrong here
- * in the same way. */
+ * in the same way. Caller-saved registers that the switch makes use of hold nonsense at the call,
+ * such as -1: what it takes from them by mistake then shows. */
 
 #if defined(__ELF__)
 #define FUNCTION(name)                                                                             \

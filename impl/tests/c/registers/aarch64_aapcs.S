@@ -1,10 +1,14 @@
 /* AArch64: x19-x28, x29 (the frame pointer), d8-d15. */
 
-/* call_with_registers(values [x0], f [x1], argument [x2]) */
-FUNCTION(call_with_registers)
 #if defined(__ARM_FEATURE_BTI_DEFAULT)
-    bti c
+#define LANDING_PAD bti c
+#else
+#define LANDING_PAD
 #endif
+
+/* call_with_registers(values [x0], call [x1]) */
+FUNCTION(call_with_registers)
+    LANDING_PAD
     stp x29, x30, [sp, -176]!
     .cfi_adjust_cfa_offset 176
     .cfi_rel_offset x29, 0
@@ -30,8 +34,15 @@ FUNCTION(call_with_registers)
     ldp d12, d13, [x9, 112]
     ldp d14, d15, [x9, 128]
     ldr x29, [x9, 144]
-    mov x0, x2
-    blr x1
+    mov x9, sp
+    str x9, [x1, 40]
+    ldr x9, [x1]
+    ldr x0, [x1, 8]
+    ldp x2, x3, [x1, 24]
+    ldr x1, [x1, 16]
+    mov x4, -1
+    mov x5, -1
+    blr x9
     ldr x9, [sp, 160]
     stp x19, x20, [x9]
     stp x21, x22, [x9, 16]
@@ -56,6 +67,38 @@ FUNCTION(call_with_registers)
     .cfi_adjust_cfa_offset -176
     ret
 END_FUNCTION(call_with_registers)
+
+/* entry_that_reports(report [x0]) */
+FUNCTION(entry_that_reports)
+    LANDING_PAD
+    str x29, [x0, 8]
+    mov x9, sp
+    str x9, [x0, 24]
+    ldr x0, [x0]
+    ret
+END_FUNCTION(entry_that_reports)
+
+#if defined(__ARM_FEATURE_PAC_DEFAULT)
+/* with_signature(address [x0]) */
+FUNCTION(with_signature)
+    LANDING_PAD
+    mov x9, x30
+    mov x30, x0
+    hint 25 /* paciasp */
+    mov x0, x30
+    ret x9
+END_FUNCTION(with_signature)
+
+/* without_signature(address [x0]) */
+FUNCTION(without_signature)
+    LANDING_PAD
+    mov x9, x30
+    mov x30, x0
+    hint 7 /* xpaclri */
+    mov x0, x30
+    ret x9
+END_FUNCTION(without_signature)
+#endif
 
 #if defined(__ARM_FEATURE_BTI_DEFAULT)
     .section .note.gnu.property, "a"

@@ -6,7 +6,7 @@
     .fpu vfpv2
 #endif
 
-/* call_with_registers(values [r0], f [r1], argument [r2]) */
+/* call_with_registers(values [r0], call [r1]) */
 FUNCTION(call_with_registers)
     .fnstart
 #if defined(__ARM_FP)
@@ -15,14 +15,17 @@ FUNCTION(call_with_registers)
 #endif
     push {r0, r4-r11, lr}
     .save {r0, r4-r11, lr}
-    mov r3, r1
-    add r1, r0, #32
+    str sp, [r1, #20]
+    add r2, r0, #32
     ldm r0, {r4-r11}
 #if defined(__ARM_FP)
-    vldm r1, {d8-d15}
+    vldm r2, {d8-d15}
 #endif
-    mov r0, r2
-    blx r3
+    ldr r12, [r1]
+    ldmib r1, {r0-r3}
+    /* What `blx r12` does, which ARMv4T has not. */
+    mov lr, pc
+    bx r12
     ldr r0, [sp]
     add r1, r0, #32
     stm r0, {r4-r11}
@@ -36,3 +39,11 @@ FUNCTION(call_with_registers)
     bx lr
     .fnend
 END_FUNCTION(call_with_registers)
+
+/* entry_that_reports(report [r0]) */
+FUNCTION(entry_that_reports)
+    str r11, [r0, #4]
+    str sp, [r0, #12]
+    ldr r0, [r0]
+    bx lr
+END_FUNCTION(entry_that_reports)

@@ -1,6 +1,6 @@
 /* LoongArch, 64 bits: $fp ($s9), $s0-$s8; with LP64D $fs0-$fs7 ($f24-$f31). */
 
-/* call_with_registers(values [$a0], f [$a1], argument [$a2]) */
+/* call_with_registers(values [$a0], call [$a1]) */
 FUNCTION(call_with_registers)
     addi.d $sp, $sp, -160
     .cfi_adjust_cfa_offset 160
@@ -47,10 +47,15 @@ FUNCTION(call_with_registers)
     fld.d $f30, $a0, 128
     fld.d $f31, $a0, 136
 #endif
-    move $a0, $a2
-    /* A caller-saved register, which may happen to hold the rounding mode. */
+    st.d $sp, $a1, 40
+    ld.d $t1, $a1, 0
+    ld.d $a0, $a1, 8
+    ld.d $a2, $a1, 24
+    ld.d $a3, $a1, 32
+    ld.d $a1, $a1, 16
+    /* It may happen to hold the rounding mode. */
     addi.d $t0, $zero, -1
-    jirl $ra, $a1, 0
+    jirl $ra, $t1, 0
     ld.d $a0, $sp, 8
     st.d $fp, $a0, 0
     st.d $s0, $a0, 8
@@ -97,3 +102,11 @@ FUNCTION(call_with_registers)
     .cfi_adjust_cfa_offset -160
     jr $ra
 END_FUNCTION(call_with_registers)
+
+/* entry_that_reports(report [$a0]) */
+FUNCTION(entry_that_reports)
+    st.d $fp, $a0, 8
+    st.d $sp, $a0, 24
+    ld.d $a0, $a0, 0
+    jr $ra
+END_FUNCTION(entry_that_reports)

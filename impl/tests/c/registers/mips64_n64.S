@@ -1,6 +1,6 @@
 /* MIPS, 64 bits, n64: s0-s8, gp; $f24-$f31. */
 
-/* call_with_registers(values [$4], f [$5], argument [$6]) */
+/* call_with_registers(values [$4], call [$5]) */
     .set noreorder
 FUNCTION(call_with_registers)
     daddiu $29, $29, -160
@@ -48,9 +48,14 @@ FUNCTION(call_with_registers)
     l.d $f30, 128($4)
     l.d $f31, 136($4)
 #endif
-    move $25, $5
+    sd $29, 40($5)
+    ld $25, 0($5)
+    ld $4, 8($5)
+    ld $6, 24($5)
+    ld $7, 32($5)
+    li $12, -1
     jalr $25
-    move $4, $6
+    ld $5, 16($5)
     ld $4, 8($29)
     sd $16, 0($4)
     sd $17, 8($4)
@@ -98,3 +103,11 @@ FUNCTION(call_with_registers)
     jr $31
     nop
 END_FUNCTION(call_with_registers)
+
+/* entry_that_reports(report [$4]) */
+FUNCTION(entry_that_reports)
+    sd $30, 8($4)
+    sd $29, 24($4)
+    jr $31
+    ld $2, 0($4)
+END_FUNCTION(entry_that_reports)

@@ -1,7 +1,10 @@
-/* Power, 64 bits, ELFv2: r14-r31, f14-f31, v20-v31, fields 2-4 of cr. The values are aligned to 16
- * bytes; the last of them is for cr: all its other fields come back as they were put in. */
+/* Power, 64 bits, ELFv2: r14-r31, f14-f31, v20-v31, fields 2-4 of cr; and r2. The values are aligned
+ * to 16 bytes; the one at 480 is for cr: all its other fields come back as they were put in.
+ *
+ * A function that is called by its global entry point may change r2. Those in assembly do not, as their symbols
+ * say, and a context has an r2 of its own; those of ucontext.c do. */
 
-/* call_with_registers(values [r3], f [r4], argument [r5]) */
+/* call_with_registers(values [r3], call [r4]) */
 FUNCTION(call_with_registers)
     mflr 0
     std 0, 16(1)
@@ -134,12 +137,24 @@ FUNCTION(call_with_registers)
     lvx 31, 3, 0
     lwz 0, 480(3)
     mtcrf 0x38, 0
-    mr 12, 4
+#if !defined(GL_CONTEXT_BY_UCONTEXT)
+    ld 2, 484(3)
+#endif
+    /* Caller-saved: nonsense. It may happen to hold fpscr. */
+    lfd 0, 144(3)
+    std 1, 40(4)
+    ld 12, 0(4)
     mtctr 12
-    mr 3, 5
+    ld 3, 8(4)
+    ld 5, 24(4)
+    ld 6, 32(4)
+    ld 4, 16(4)
     bctrl
-    ld 2, 24(1)
     ld 3, 32(1)
+#if !defined(GL_CONTEXT_BY_UCONTEXT)
+    std 2, 484(3)
+#endif
+    ld 2, 24(1)
     std 14, 0(3)
     std 15, 8(3)
     std 16, 16(3)
@@ -264,7 +279,8 @@ FUNCTION(call_with_registers)
     ld 29, 168(1)
     ld 30, 176(1)
     ld 31, 184(1)
-    addi 1, 1, 544
+    /* By the back chain: no callee may have changed it. */
+    ld 1, 0(1)
     .cfi_adjust_cfa_offset -544
     lwz 0, 8(1)
     mtcrf 0x38, 0
@@ -272,3 +288,34 @@ FUNCTION(call_with_registers)
     mtlr 0
     blr
 END_FUNCTION(call_with_registers)
+
+/* entry_that_reports(report [r3]). The three doublewords above the back chain are its own. */
+FUNCTION(entry_that_reports)
+    ld 0, 0(1)
+    std 0, 16(3)
+    std 1, 24(3)
+    li 0, -1
+    std 0, 8(1)
+    std 0, 16(1)
+    std 0, 24(1)
+    ld 3, 0(3)
+    blr
+END_FUNCTION(entry_that_reports)
+
+/* get_decimal_rounding(): bits 29-31 of fpscr. */
+FUNCTION(get_decimal_rounding)
+    mffs 0
+    mffprd 3, 0
+    rldicl 3, 3, 32, 61
+    blr
+END_FUNCTION(get_decimal_rounding)
+
+/* set_decimal_rounding(bits [r3]) */
+FUNCTION(set_decimal_rounding)
+    mffs 0
+    mffprd 4, 0
+    rldimi 4, 3, 32, 29
+    mtfprd 0, 4
+    mtfsf 0xff, 0, 1, 0
+    blr
+END_FUNCTION(set_decimal_rounding)

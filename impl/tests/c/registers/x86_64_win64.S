@@ -1,6 +1,6 @@
 /* x86-64 Windows: rbx, rbp, rdi, rsi, r12-r15, xmm6-xmm15. */
 
-/* call_with_registers(values [rcx], f [rdx], argument [r8]) */
+/* call_with_registers(values [rcx], call [rdx]) */
 FUNCTION(call_with_registers)
     pushq %rbp
     .seh_pushreg %rbp
@@ -60,8 +60,13 @@ FUNCTION(call_with_registers)
     movups 176(%rcx), %xmm13
     movups 192(%rcx), %xmm14
     movups 208(%rcx), %xmm15
-    movq %r8, %rcx
-    call *%rdx
+    movq %rsp, 40(%rdx)
+    movq 0(%rdx), %rax
+    movq 8(%rdx), %rcx
+    movq 24(%rdx), %r8
+    movq 32(%rdx), %r9
+    movq 16(%rdx), %rdx
+    call *%rax
     movq 192(%rsp), %rcx
     movq %rbx, 0(%rcx)
     movq %rbp, 8(%rcx)
@@ -102,6 +107,28 @@ FUNCTION(call_with_registers)
     popq %rbp
     ret
 END_FUNCTION(call_with_registers)
+
+/* entry_that_reports(report [rcx]). The 32 bytes above the return address are its own. */
+FUNCTION(entry_that_reports)
+    .seh_endprologue
+    movq %rbp, 8(%rcx)
+    leaq 8(%rsp), %rax
+    movq %rax, 24(%rcx)
+    movq $-1, 8(%rsp)
+    movq $-1, 16(%rsp)
+    movq $-1, 24(%rsp)
+    movq $-1, 32(%rsp)
+    movq 0(%rcx), %rax
+    ret
+END_FUNCTION(entry_that_reports)
+
+/* get_vector_control() */
+FUNCTION(get_vector_control)
+    .seh_endprologue
+    stmxcsr 8(%rsp)
+    movl 8(%rsp), %eax
+    ret
+END_FUNCTION(get_vector_control)
 
 /* What test_windows.c needs. */
 
