@@ -6,9 +6,15 @@ also those that are called like modules of the standard library: nothing is impo
 
 import sys
 
-if __name__ == "__main__":
+
+def run() -> int:
+    """Run the command line without the current directory, and return its exit code."""
     is_safe = getattr(sys.flags, "safe_path", sys.flags.isolated)
     directory = None if is_safe else sys.path.pop(0)
     from greenlane.command import main
 
-    sys.exit(main(directory=directory))
+    return main(directory=directory)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -9,15 +9,16 @@ import importlib
 import os
 import sys
 
-_here = os.path.dirname(__file__)  # noqa: PTH120 - pathlib is slow to import
-if sys.version_info >= (3, 10):  # noqa: UP036
-    __import__("greenlane_finder").install()  # which lies here
+if __name__ == "sitecustomize":
+    _here = os.path.dirname(__file__)  # noqa: PTH120 - pathlib is slow to import
+    if sys.version_info >= (3, 10):  # noqa: UP036
+        __import__("greenlane_finder").install()  # which lies here
 
-_index = sys.path.index(_here)
-del sys.path[_index]
-_self = sys.modules.pop(__name__)  # kept: 2.7 would clear its variables
-try:
-    # The import system hands out what is in sys.modules when this module has been executed.
-    importlib.import_module(__name__)
-finally:
-    sys.path.insert(_index, _here)
+    _index = sys.path.index(_here)
+    del sys.path[_index]
+    _self = sys.modules.pop(__name__)  # kept: 2.7 would clear its variables
+    try:
+        # The import system hands out what is in sys.modules when this module has been executed.
+        importlib.import_module(__name__)
+    finally:
+        sys.path.insert(_index, _here)
