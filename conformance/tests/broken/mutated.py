@@ -124,14 +124,14 @@ MUTANTS = {
         ("throw.unstarted-long",),
     ),
     "attributes_lost_when_killed": Mutant(
-        "        former, self._parent = self._parent, tree.current  # life.kill.parent",
-        "        self.__dict__.clear()\n        former, self._parent = self._parent, tree.current",
+        "        self._parent = tree.current  # life.kill.parent",
+        "        self.__dict__.clear()\n        self._parent = tree.current",
         ("life.kill.attributes",),
     ),
     "killed_in_context_of_dropper": Mutant(
-        "        former, self._parent = self._parent, tree.current  # life.kill.parent",
+        "        self._parent = tree.current  # life.kill.parent",
         "        self._assigned = contextvars.copy_context()\n"
-        "        former, self._parent = self._parent, tree.current",
+        "        self._parent = tree.current",
         ("life.kill.context",),
     ),
     "parents_kept": Mutant(
