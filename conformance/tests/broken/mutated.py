@@ -130,8 +130,7 @@ MUTANTS = {
     ),
     "killed_in_context_of_dropper": Mutant(
         "        self._parent = tree.current  # life.kill.parent",
-        "        self._assigned = contextvars.copy_context()\n"
-        "        self._parent = tree.current",
+        "        self._assigned = contextvars.copy_context()\n        self._parent = tree.current",
         ("life.kill.context",),
     ),
     "parents_kept": Mutant(
