@@ -215,8 +215,14 @@ def run(name: str, limit: int) -> None:
 def refuse(
     name: str, probe: Any, number: int, all_after: bool, check: Callable[[], object]
 ) -> bool:
-    """Refuse one request of an operation, or also those that follow. False: it made fewer."""
-    blocks = array("l", bytes(8 * REPEATS))  # numbers in it are no blocks of their own
+    """Refuse one request of an operation, or also those that follow. False: it made fewer.
+
+    What is repeated may need less than the first time. With nothing refused it is repeated, too:
+    operations that make no request can leak.
+    """
+    # Numbers in these are no blocks of their own.
+    blocks, mapped = array("l", bytes(8 * REPEATS)), array("l", bytes(8 * REPEATS))
+    has_refused = False
     for repeat in range(REPEATS):
         which = f"{number} and all after" if all_after else f"{number}"
         os.write(1, f"{name}: request {which}, for the {repeat + 1}. time\n".encode())
@@ -225,10 +231,11 @@ def refuse(
         assert attempt.has_refused or not attempt.raised, "MemoryError out of nothing"
         check()
         blocks[repeat] = probe.blocks()
-        if not attempt.has_refused:
-            return repeat > 0  # what it needed the first time may be there the next
-    assert not all(a < b for a, b in pairwise(blocks[1:])), f"leaks: {blocks}"
-    return True
+        mapped[repeat] = probe.mapped()
+        has_refused |= attempt.has_refused
+    for counts in blocks, mapped:
+        assert not all(a < b for a, b in pairwise(counts[1:])), f"leaks: {blocks}, {mapped} bytes"
+    return has_refused
 
 
 # ---- Operations ----------------------------------------------------------------------------------

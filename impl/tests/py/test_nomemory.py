@@ -68,6 +68,7 @@ def refuse_what_is_known() -> None:
     assert kept
     # A lane's memory is asked for by ours alone.
     assert lanes.status().own == 0
+    assert faults_probe.mapped() >= lanes.status().address_space > 0
 
 
 def test_the_probe_refuses(faults_probe: Path) -> None:

@@ -7,12 +7,13 @@
  * that it counts what goes by way of CPython only.
  *
  * Only requests of the thread that has called arm() count, so that the same number means the same
- * request each time.
+ * request each time. What is in use is counted in all threads: blocks() and mapped().
  */
 #include <Python.h>
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -28,6 +29,7 @@ static long requests; /* since arm(), of the armed thread */
 static long first;    /* number of the request to refuse, from 1 */
 static bool all_after;
 static atomic_long blocks; /* those allocated, less those freed, since install() */
+static atomic_long mapped; /* bytes that the module has mapped, less those it has unmapped */
 
 static bool
 refused(void)
@@ -102,12 +104,36 @@ hook_free_arena(void *ignored, void *arena, size_t size)
     arenas.free(arenas.ctx, arena, size);
 }
 
+/* Where the module under test lies; nowhere while it is not loaded. */
+static uintptr_t low, high;
+
+static int
+find_module(struct dl_phdr_info *info, size_t size, void *ignored)
+{
+    (void)size;
+    (void)ignored;
+    if (strstr(info->dlpi_name, UNDER_TEST) == NULL) {
+        return 0;
+    }
+    low = UINTPTR_MAX;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        if (segment->p_type == PT_LOAD) {
+            const uintptr_t start = info->dlpi_addr + segment->p_vaddr;
+            low = start < low ? start : low;
+            high = start + segment->p_memsz > high ? start + segment->p_memsz : high;
+        }
+    }
+    return 1;
+}
+
 /* install(): for the life of the process. */
 static PyObject *
 probe_install(PyObject *module, PyObject *ignored)
 {
     (void)module;
     (void)ignored;
+    dl_iterate_phdr(find_module, NULL);
     for (int i = 0; i < 3; i++) {
         PyMem_GetAllocator((PyMemAllocatorDomain)i, &domains[i]);
         PyMemAllocatorEx hooks = {&domains[i], hook_malloc, hook_calloc, hook_realloc, hook_free};
@@ -126,6 +152,9 @@ probe_arm(PyObject *module, PyObject *args)
     int all;
     if (!PyArg_ParseTuple(args, "lp", &first, &all)) {
         return NULL;
+    }
+    if (high == 0) {
+        dl_iterate_phdr(find_module, NULL);
     }
     all_after = all != 0;
     requests = 0;
@@ -152,13 +181,24 @@ probe_count(PyObject *module, PyObject *ignored)
     return PyLong_FromLong(requests);
 }
 
-/* blocks() -> how many blocks of memory are in use that were not when install() was called */
+/* blocks() -> how many blocks of memory are in use that were not when install() was called: of
+ * CPython's allocators, and of the C library's that the module under test has asked for */
 static PyObject *
 probe_blocks(PyObject *module, PyObject *ignored)
 {
     (void)module;
     (void)ignored;
     return PyLong_FromLong(blocks);
+}
+
+/* mapped() -> how many bytes the module under test has mapped since then, and not given back. It
+ * has when it is refused to: what can't be unmapped stays, and is nobody's fault. */
+static PyObject *
+probe_mapped(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    return PyLong_FromLong(mapped);
 }
 
 /* in_other_thread_state(function) -> function(), called by this thread in a thread state of its own
@@ -186,6 +226,7 @@ static PyMethodDef methods[] = {
     {"disarm", probe_disarm, METH_NOARGS, NULL},
     {"count", probe_count, METH_NOARGS, NULL},
     {"blocks", probe_blocks, METH_NOARGS, NULL},
+    {"mapped", probe_mapped, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -204,31 +245,43 @@ PyInit_faults_probe(void)
 
 /* ---- The C library and the kernel ------------------------------------------------------------ */
 
+/* Is this an address in the module under test? */
+static bool
+is_under_test(const void *caller)
+{
+    return (uintptr_t)caller - low < high - low;
+}
+
 /* Does the module under test ask, in the armed thread, and is it to be refused? */
 static bool
-refused_to(const void *caller)
+refused_to(bool asks)
 {
-    Dl_info where;
-    if (!is_armed || dladdr(caller, &where) == 0 || strstr(where.dli_fname, UNDER_TEST) == NULL) {
-        return false;
-    }
-    if (refused()) {
+    if (asks && refused()) {
         errno = ENOMEM;
         return true;
     }
     return false;
 }
 
-#define REFUSED() refused_to(__builtin_return_address(0))
+/* What the module has been given. */
+static void *
+given(bool asks, void *block)
+{
+    return asks ? counted(block) : block;
+}
+
+#define ASKS() is_under_test(__builtin_return_address(0))
 
 /* The functions that stand behind ours. Before dlsym() can be called, glibc's own. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *block, size_t size);
+void __libc_free(void *block);
 
 static void *(*next_malloc)(size_t) = __libc_malloc;
 static void *(*next_calloc)(size_t, size_t) = __libc_calloc;
 static void *(*next_realloc)(void *, size_t) = __libc_realloc;
+static void (*next_free)(void *) = __libc_free;
 
 __attribute__((constructor)) static void
 find_next(void)
@@ -236,47 +289,91 @@ find_next(void)
     *(void **)&next_malloc = dlsym(RTLD_NEXT, "malloc");
     *(void **)&next_calloc = dlsym(RTLD_NEXT, "calloc");
     *(void **)&next_realloc = dlsym(RTLD_NEXT, "realloc");
+    *(void **)&next_free = dlsym(RTLD_NEXT, "free");
 }
 
 void *
 malloc(size_t size)
 {
-    return REFUSED() ? NULL : next_malloc(size);
+    const bool asks = ASKS();
+    return refused_to(asks) ? NULL : given(asks, next_malloc(size));
 }
 
 void *
 calloc(size_t count, size_t size)
 {
-    return REFUSED() ? NULL : next_calloc(count, size);
+    const bool asks = ASKS();
+    return refused_to(asks) ? NULL : given(asks, next_calloc(count, size));
 }
 
 void *
 realloc(void *block, size_t size)
 {
-    return REFUSED() ? NULL : next_realloc(block, size);
+    const bool asks = ASKS();
+    if (refused_to(asks)) {
+        return NULL;
+    }
+    void *moved = next_realloc(block, size);
+    return block == NULL ? given(asks, moved) : moved;
+}
+
+void
+free(void *block)
+{
+    if (block != NULL && ASKS()) {
+        blocks--;
+    }
+    next_free(block);
+}
+
+static void *
+map(bool asks, void *address, size_t size, int protection, int flags, int file, off_t offset)
+{
+    if (refused_to(asks)) {
+        return MAP_FAILED;
+    }
+    void *start = (void *)syscall(SYS_mmap, address, size, protection, flags, file, offset);
+    if (asks && start != MAP_FAILED) {
+        mapped += (long)size;
+    }
+    return start;
+}
+
+/* Under both names that it has: which one is called depends on how the caller was compiled. This
+ * file is compiled such that its mmap() is the second. */
+void *named_mmap(void *address, size_t size, int protection, int flags, int file, off_t offset)
+    __asm__("mmap");
+
+void *
+named_mmap(void *address, size_t size, int protection, int flags, int file, off_t offset)
+{
+    return map(ASKS(), address, size, protection, flags, file, offset);
 }
 
 void *
-mmap(void *address, size_t size, int protection, int flags, int file, off_t offset)
+mmap64(void *address, size_t size, int protection, int flags, int file, off_t offset)
 {
-    return REFUSED() ? MAP_FAILED
-                     : (void *)syscall(SYS_mmap, address, size, protection, flags, file, offset);
+    return map(ASKS(), address, size, protection, flags, file, offset);
 }
 
 int
 mprotect(void *address, size_t size, int protection)
 {
-    return REFUSED() ? -1 : (int)syscall(SYS_mprotect, address, size, protection);
+    return refused_to(ASKS()) ? -1 : (int)syscall(SYS_mprotect, address, size, protection);
 }
 
 int
 madvise(void *address, size_t size, int advice)
 {
-    return REFUSED() ? -1 : (int)syscall(SYS_madvise, address, size, advice);
+    return refused_to(ASKS()) ? -1 : (int)syscall(SYS_madvise, address, size, advice);
 }
 
 int
 munmap(void *address, size_t size)
 {
-    return REFUSED() ? -1 : (int)syscall(SYS_munmap, address, size);
+    const bool asks = ASKS();
+    if (asks) {
+        mapped -= (long)size;
+    }
+    return refused_to(asks) ? -1 : (int)syscall(SYS_munmap, address, size);
 }
