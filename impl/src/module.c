@@ -371,21 +371,19 @@ read_lane_limit(void)
     return true;
 }
 
+/* In turn: while an exception is pending the interpreter must not be asked for anything. */
 static bool
 make_constants(void)
 {
-    gl_module.error = PyErr_NewException("greenlet.error", NULL, NULL);
-    gl_module.greenlet_exit =
-        PyErr_NewException("greenlet.GreenletExit", PyExc_BaseException, NULL);
-    gl_module.empty_tuple = PyTuple_New(0);
-    gl_module.str_run = PyUnicode_InternFromString("run");
-    gl_module.str_switch = PyUnicode_InternFromString("switch");
-    gl_module.str_throw = PyUnicode_InternFromString("throw");
-    gl_module.str_guard = PyUnicode_InternFromString(GL_GUARD_NAME);
-    return gl_module.error != NULL && gl_module.greenlet_exit != NULL &&
-           gl_module.empty_tuple != NULL && gl_module.str_run != NULL &&
-           gl_module.str_switch != NULL && gl_module.str_throw != NULL &&
-           gl_module.str_guard != NULL;
+    gl_module_constants *made = &gl_module;
+    return (made->error = PyErr_NewException("greenlet.error", NULL, NULL)) != NULL &&
+           (made->greenlet_exit =
+                PyErr_NewException("greenlet.GreenletExit", PyExc_BaseException, NULL)) != NULL &&
+           (made->empty_tuple = PyTuple_New(0)) != NULL &&
+           (made->str_run = PyUnicode_InternFromString("run")) != NULL &&
+           (made->str_switch = PyUnicode_InternFromString("switch")) != NULL &&
+           (made->str_throw = PyUnicode_InternFromString("throw")) != NULL &&
+           (made->str_guard = PyUnicode_InternFromString(GL_GUARD_NAME)) != NULL;
 }
 
 static bool

@@ -341,8 +341,8 @@ map(bool asks, void *address, size_t size, int protection, int flags, int file, 
 
 /* Under both names that it has: which one is called depends on how the caller was compiled. This
  * file is compiled such that its mmap() is the second. */
-void *named_mmap(void *address, size_t size, int protection, int flags, int file, off_t offset)
-    __asm__("mmap");
+void *named_mmap(void *address, size_t size, int protection, int flags, int file,
+                 off_t offset) __asm__("mmap");
 
 void *
 named_mmap(void *address, size_t size, int protection, int flags, int file, off_t offset)
