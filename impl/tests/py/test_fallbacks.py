@@ -354,6 +354,55 @@ def test_little_memory_is_shared(kind: str, mebibytes: int) -> None:
     )
 
 
+def depths_with_stack(soft: int, hard: int) -> list[int]:
+    """How deep lanes are in a process whose own stack may have so many bytes."""
+    done = run_script(
+        f"""
+        import os, resource, sys
+        limits = {soft}, {hard}
+        if resource.getrlimit(resource.RLIMIT_STACK) != limits:
+            resource.setrlimit(resource.RLIMIT_STACK, limits)
+            os.execv(sys.executable, sys.orig_argv)
+        import threading
+        from greenlane import greenlet, lanes
+        from test_fallbacks import down, exercise
+        from test_lanes import Counted
+
+        def use():
+            exercise(100)
+            assert greenlet(down).switch(900) == 900
+            depths.append(greenlet(Counted().reach).switch("sort"))
+
+        depths = []
+        use()
+        lanes.set_limit(0)
+        use()
+        thread = threading.Thread(target=use)
+        thread.start()
+        thread.join()
+        print(*depths)
+        """
+    )
+    return [int(each) for each in done.stdout.split()]
+
+
+@pytest.mark.parametrize("kibibytes", [512, 64 * 1024, None])
+def test_limited_stack(kibibytes: int | None) -> None:
+    """How large the process's own stack may be (`ulimit -s`) is nothing to lanes.
+
+    Where it is not limited the interpreter takes it for terabytes.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    size = resource.RLIM_INFINITY if kibibytes is None else kibibytes * 1024
+    if hard != resource.RLIM_INFINITY and not 0 <= size <= hard:
+        pytest.skip("more than this process may have")
+    usual = depths_with_stack(soft, hard)
+    depths = depths_with_stack(size, hard)
+    assert len(depths) == len(usual) == 3
+    assert min(usual) > 150
+    assert all(abs(one - other) <= 5 for one, other in zip(depths, usual, strict=True)), depths
+
+
 @isolated
 def test_refusals_are_refused() -> None:
     """What the tests above rely on: after refuse() the kernel does refuse, and only that."""

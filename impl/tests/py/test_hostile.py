@@ -210,22 +210,6 @@ def test_generator_outlives_greenlet_and_thread() -> None:
     assert is_sane()
 
 
-def test_unlimited_stack() -> None:
-    """With `ulimit -s unlimited` the interpreter takes its stack for terabytes."""
-    done = run_script(
-        """
-        import resource, subprocess, sys
-        hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
-        if hard != resource.RLIM_INFINITY:
-            print("fine")
-        else:
-            resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
-            subprocess.run([sys.executable, "-c", "import greenlane; print('fine')"], check=True)
-        """
-    )
-    assert done.stdout == "fine\n"
-
-
 @isolated
 def test_end_below_a_parent_that_was_moved_to_another_thread() -> None:
     """None of its ancestors can continue: the error is raised in the root."""
