@@ -11,9 +11,8 @@ operation once, and refuses nothing: for tools that watch memory.
 CPython does not survive all refusals itself, without any greenlet. It does those of the operations
 below. While memory is refused they make no functions (3.13.0 drops references not its own), set no
 context variables (up to 3.13 that crashes), sort nothing by a key (up to 3.12 that leaks), append
-to no list by a call (a debug build of 3.15 aborts), and call no function deep down that is not there
-to stay (3.12 leaks a reference to it). Messages of errors
-may be missing in 3.10.
+to no list by a call (a debug build of 3.15 aborts), and call no function deep down that is not
+there to stay (3.12 leaks a reference to it). Messages of errors may be missing in 3.10.
 """
 
 from __future__ import annotations

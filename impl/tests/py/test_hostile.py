@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from greenlane import GreenletExit, _greenlet, error, getcurrent, greenlet, lanes, settrace
-from support import isolated, run_script
+from support import isolated
 
 
 def is_sane() -> bool:

@@ -552,7 +552,11 @@ UNREACHED = {
     "a finalizer": KEPT,
     "the finalizer of a subclass": KEPT,
     # The new parent keeps it as its argument.
-    "the finalizer of a result": {"first switch", "throw into a new one", "death into a new parent"},
+    "the finalizer of a result": {
+        "first switch",
+        "throw into a new one",
+        "death into a new parent",
+    },
     "a weak reference's callback": KEPT,
     # In these nothing of a greenlet's own runs.
     "a context": {"throw into a new one"},
