@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gc
 import json
 import pickle
@@ -16,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from greenlane import getcurrent, greenlet
+from greenlane import getcurrent, greenlet, lanes
 from support import isolated, mapping_count, parent, resident_kib, run_script, suspended
 
 MIB = 1024 * 1024
 
 
+@functools.cache
 def nested_list(depth: int = 100_000) -> list[Any]:
     outer: list[Any] = []
     for _ in range(depth):
@@ -82,6 +84,7 @@ RECURSIONS: dict[str, Callable[[], object]] = {
 }
 
 
+@functools.cache
 def nested_tuple() -> Any:
     outer: Any = ()
     for _ in range(1_000_000):
@@ -92,21 +95,38 @@ def nested_tuple() -> Any:
 # ---- Deep ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("limit", [4096, 0], ids=["own lanes", "shared lanes"])
 @pytest.mark.parametrize("name", sorted(RECURSIONS))
 @isolated
-def test_recursion_ends_in_recursion_error(name: str) -> None:
-    def recurse() -> str:
+def test_recursion_ends_in_recursion_error(name: str, limit: int) -> None:
+    """In greenlets of the main thread, and of one with a small stack."""
+    lanes.set_limit(limit)
+    stops: list[str] = []
+
+    def recurse() -> None:
         try:
             RECURSIONS[name]()
         except RecursionError:
-            return "stopped"
-        return "returned"
+            stops.append("stopped")
 
-    for _ in range(3):  # on the same lane, when it is used again
-        assert greenlet(recurse).switch() == "stopped"
-    nested = greenlet(lambda: greenlet(recurse).switch())
-    assert nested.switch() == "stopped"
+    def nest() -> None:
+        others = [suspended() for _ in range(20)]  # on shared lanes, these evict
+        greenlet(recurse).switch()
+        parent().switch()
+        recurse()
+        for each in others:
+            each.switch()
+
+    greenlet(recurse).switch()
+    nested = greenlet(nest)  # on the same lane, when it is used again
+    nested.switch()
+    nested.switch()
     assert greenlet(lambda: len(repr([1, 2]))).switch() == 6
+    threading.stack_size(256 * 1024)
+    thread = threading.Thread(target=lambda: greenlet(recurse).switch())
+    thread.start()
+    thread.join()
+    assert stops == ["stopped"] * 4
 
 
 @isolated
