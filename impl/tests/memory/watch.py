@@ -11,11 +11,12 @@ test_nomemory.py look for.
 ``valgrind``: greenlane must have been built with ``-DGL_VALGRIND``. The command and the processes
 that it starts are watched; what it finds makes them exit with 99.
 
-Exits with what the command exits with, 2 if the tool is missing.
+Exits with what the command exits with, 2 if the tool is missing or greenlane is built without it.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -52,6 +53,14 @@ def runtime(name: str) -> str:
     ).stdout.strip()
 
 
+def is_sanitized() -> bool:
+    """Look whether the greenlane of this Python calls AddressSanitizer, without importing it."""
+    package = importlib.util.find_spec("greenlane")
+    places = (package and package.submodule_search_locations) or []
+    modules = [each for place in places for each in Path(place).glob("_greenlet.*.so")]
+    return bool(modules) and all(b"__asan_report_load" in each.read_bytes() for each in modules)
+
+
 def main(arguments: list[str]) -> int:
     """Run the command line."""
     if len(arguments) < 2 or arguments[0] not in ("asan", "valgrind"):
@@ -62,6 +71,8 @@ def main(arguments: list[str]) -> int:
         libraries = [runtime(name) for name in RUNTIMES]
         if not all(Path(each).is_absolute() for each in libraries):
             return fail("the compiler has no AddressSanitizer")
+        if not is_sanitized():
+            return fail("greenlane is not built with AddressSanitizer: nothing would be watched")
         environment.update(ASAN, LD_PRELOAD=" ".join(libraries))
     elif shutil.which("valgrind") is None:
         return fail("no valgrind on PATH: `.ci/fetch-valgrind DIR` gets it")
