@@ -74,6 +74,15 @@ retire(gl_thread *thread)
     PyGreenlet *main = thread->main;
     PyGreenlet *current = thread->current;
     thread->main = thread->current = NULL;
+    if (current != main) {
+        /* This is a child process, and that thread has not come along. What it was running never
+         * goes on; its stacks stay where they are, as the thread's own does. */
+        gl_core *core = current->pimpl;
+        core->status = GL_DEAD;
+        core->lane = NULL;
+        core->chunk = NULL;
+        gl_record_end(core);
+    }
     main->pimpl->status = GL_DEAD;
     gl_record_end(main->pimpl);
     main_greenlet_count--;

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import re
 import sys
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable
 from types import FrameType
@@ -18,7 +20,7 @@ from typing import Any
 
 import pytest
 from greenlane import GreenletExit, _greenlet, error, getcurrent, greenlet, lanes, settrace
-from support import isolated, run_script
+from support import isolated, run_script, suspended
 
 
 def is_sane() -> bool:
@@ -464,3 +466,43 @@ def test_dead_greenlet_below_one_that_died_in_another_thread() -> None:
     thread.join()
     assert messages == ["Cannot switch to a different thread"] * 3
     assert is_sane()
+
+
+@isolated
+def test_running_in_another_thread_when_forked() -> None:
+    """What another thread was running never goes on in the child: its place is not reused there."""
+    ready, leave = threading.Event(), threading.Event()
+    heirs: list[weakref.ref[greenlet]] = []
+
+    def end_of_the_line(ancestor: greenlet) -> None:
+        ancestor.parent = getcurrent().parent  # now only the thread refers to the running one
+        ready.set()
+        leave.wait()
+
+    def in_thread() -> None:
+        # Made by what ends, and continuing after it: no frame has a reference to it.
+        def hand_over() -> greenlet:
+            ancestor = getcurrent()
+            ancestor.parent = greenlet(end_of_the_line, ancestor.parent)
+            heirs.append(weakref.ref(ancestor.parent))
+            return ancestor
+
+        greenlet(hand_over).switch()
+
+    lanes.set_limit(0)
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    ready.wait()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that threads and fork() mix badly
+        pid = os.fork()
+    if pid == 0:
+        gone = heirs[0]() is None
+        children = [suspended() for _ in range(20)]
+        for child in children:
+            child.switch()
+        os._exit(42 if gone and is_sane() else 4)
+    _, status = os.waitpid(pid, 0)
+    leave.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(status) == 42
