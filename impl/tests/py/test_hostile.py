@@ -468,6 +468,45 @@ def test_dead_greenlet_below_one_that_died_in_another_thread() -> None:
     assert is_sane()
 
 
+@pytest.mark.parametrize("limit", ["0", "100"])
+def test_frames_seen_while_the_interpreter_finalizes(limit: str) -> None:
+    """A greenlet that is freed then leaves its frames to a finalizer that has got hold of them."""
+    code = """
+        import os, sys
+        from greenlane import getcurrent, greenlet
+
+        def inner():
+            getcurrent().parent.switch()
+
+        def outer():
+            here = "outer"
+            inner()
+
+        class Watcher:
+            def __init__(self, frame):
+                self.frame = frame
+
+            def __del__(self, write=os.write):
+                while self.frame is not None:
+                    write(1, b"%s %s " % (self.frame.f_code.co_name.encode(),
+                                          " ".join(self.frame.f_locals).encode()))
+                    self.frame = self.frame.f_back
+
+        def make(run):
+            child = greenlet(run)
+            child.switch()
+            return child
+
+        # Not in this module: what is suspended keeps that.
+        sys.others = [make(outer) for _ in range(20)]
+        sys.watched = make(outer)
+        sys.watched.watcher = Watcher(sys.watched.gr_frame)
+    """
+    # What has been freed is overwritten.
+    done = run_script(code, environment={"GREENLANE_LANES": limit, "MALLOC_PERTURB_": "165"})
+    assert (done.stdout, done.stderr) == ("inner  outer here ", "")
+
+
 @isolated
 def test_running_in_another_thread_when_forked() -> None:
     """What another thread was running never goes on in the child: its place is not reused there."""
