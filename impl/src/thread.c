@@ -75,8 +75,9 @@ retire(gl_thread *thread)
     PyGreenlet *current = thread->current;
     thread->main = thread->current = NULL;
     if (current != main) {
-        /* This is a child process, and that thread has not come along. What it was running never
-         * goes on; its stacks stay where they are, as the thread's own does. */
+        /* That thread has not come along into this child process, or is a daemon and the
+         * interpreter ends. What it was running never goes on; its stack stays where it is, as the
+         * thread's own does. */
         gl_core *core = current->pimpl;
         core->status = GL_DEAD;
         core->lane = NULL;
