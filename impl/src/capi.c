@@ -28,7 +28,14 @@ capi_get_current(void)
 static PyObject *
 capi_throw(PyGreenlet *self, PyObject *type, PyObject *value, PyObject *traceback)
 {
-    return check(self) ? gl_throw(self, type, value, traceback, NULL) : NULL;
+    if (!check(self)) {
+        return NULL;
+    }
+    if (type == NULL) {
+        PyErr_BadArgument();
+        return NULL;
+    }
+    return gl_throw(self, type, value, traceback, NULL);
 }
 
 static PyObject *

@@ -20,7 +20,8 @@
  *   gl_pystate_visit()   the references that the frames of a suspended greenlet own
  *   gl_pystate_abandon() drops those references, and frees what a suspended greenlet holds that
  *                        will never run again; false if its data stack must stay because somebody
- *                        holds its frames. May run Python code
+ *                        holds its frames. May run Python code. Unless it `drops`, it only cuts the
+ *                        frames loose from the C stack, and says whether they are held
  *   gl_pystate_hide(), gl_pystate_unhide()
  *                        keep the chain of frames whole while the stack is elsewhere
  *   GL_SMALLEST_CHUNK    bytes of the smallest first chunk of a data stack
@@ -353,10 +354,11 @@ gl_is_held(const struct _PyInterpreterFrame *frame)
 /* For a greenlet that will never run again (one that finishes has popped its frames itself): drops
  * what its frames own, and frees the chunks that CPython added to ours, all but the last of the
  * chain. Somebody may have got hold of one of its frames, though: a frame object points into the
- * chunks. Then the chunks must stay, and so must that frame and those that f_back leads to. */
+ * chunks. Then the chunks must stay, and so must that frame and those that f_back leads to. Unless
+ * it `drops`, what the frames own stays as well, and CPython's chunks. */
 static inline bool
 gl_datastack_abandon(const gl_datastack *saved, struct _PyInterpreterFrame *innermost,
-                     const gl_operands *operands)
+                     const gl_operands *operands, bool drops)
 {
     /* Before anything can run: cut the frames loose from the C stack, on which the interpreter's
      * entry frames lie, and link those that we own. */
@@ -377,7 +379,8 @@ gl_datastack_abandon(const gl_datastack *saved, struct _PyInterpreterFrame *inne
         }
     }
     *link = NULL;
-    for (struct _PyInterpreterFrame *f = first; f != NULL && !gl_is_held(f); f = f->previous) {
+    for (struct _PyInterpreterFrame *f = first; drops && f != NULL && !gl_is_held(f);
+         f = f->previous) {
         const gl_slot *end = gl_frame_end(f, f == innermost ? operands : NULL);
         for (gl_slot *slot = f->localsplus; slot < end; slot++) {
             PyObject *owned = gl_slot_owned(*slot);
@@ -389,6 +392,9 @@ gl_datastack_abandon(const gl_datastack *saved, struct _PyInterpreterFrame *inne
         if (gl_is_held(f)) {
             return false;
         }
+    }
+    if (!drops) {
+        return true;
     }
     for (struct _PyInterpreterFrame *f = first; f != NULL; f = f->previous) {
         PyObject *fields[GL_FRAME_FIELDS];
@@ -694,9 +700,12 @@ gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl
 
 static inline bool
 gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
-                   const gl_operands *operands)
+                   const gl_operands *operands, bool drops)
 {
     (void)moved;
+    if (!drops) {
+        return true;
+    }
     PyFrameObject *innermost = saved->frame;
     Py_ssize_t depth = gl_frame_depth(innermost, operands);
     while (depth > 0) {
@@ -825,10 +834,10 @@ gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl
 
 static inline bool
 gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
-                   const gl_operands *operands)
+                   const gl_operands *operands, bool drops)
 {
     const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
-    return gl_datastack_abandon(&saved->datastack, cframe->current_frame, operands);
+    return gl_datastack_abandon(&saved->datastack, cframe->current_frame, operands, drops);
 }
 
 /* PyThreadState_GetFrame() reads but the innermost frame: a blank thread state that has it serves
@@ -949,11 +958,11 @@ gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl
 
 static inline bool
 gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
-                   const gl_operands *operands)
+                   const gl_operands *operands, bool drops)
 {
     const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
     struct _PyInterpreterFrame *innermost = gl_frames_innermost(cframe->current_frame, moved);
-    return gl_datastack_abandon(&saved->datastack, innermost, operands);
+    return gl_datastack_abandon(&saved->datastack, innermost, operands, drops);
 }
 
 static inline PyFrameObject *
@@ -1060,10 +1069,10 @@ gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl
 
 static inline bool
 gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
-                   const gl_operands *operands)
+                   const gl_operands *operands, bool drops)
 {
     struct _PyInterpreterFrame *innermost = gl_frames_innermost(saved->current_frame, moved);
-    return gl_datastack_abandon(&saved->datastack, innermost, operands);
+    return gl_datastack_abandon(&saved->datastack, innermost, operands, drops);
 }
 
 static inline PyFrameObject *
@@ -1163,10 +1172,10 @@ gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl
 
 static inline bool
 gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
-                   const gl_operands *operands)
+                   const gl_operands *operands, bool drops)
 {
     struct _PyInterpreterFrame *innermost = gl_frames_innermost(saved->current_frame, moved);
-    return gl_datastack_abandon(&saved->datastack, innermost, operands);
+    return gl_datastack_abandon(&saved->datastack, innermost, operands, drops);
 }
 
 static inline PyFrameObject *
@@ -1271,10 +1280,10 @@ gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl
 
 static inline bool
 gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
-                   const gl_operands *operands)
+                   const gl_operands *operands, bool drops)
 {
     struct _PyInterpreterFrame *innermost = gl_frames_innermost(saved->current_frame, moved);
-    return gl_datastack_abandon(&saved->datastack, innermost, operands);
+    return gl_datastack_abandon(&saved->datastack, innermost, operands, drops);
 }
 
 static inline PyFrameObject *

@@ -404,8 +404,8 @@ gl_abandon(PyGreenlet *greenlet)
     gl_record_end(core);
     core->slice = NULL;
     /* While the interpreter finalizes, what would run has nothing to run on any more. */
-    bool stack_is_free =
-        gl_is_finalizing() || gl_pystate_abandon(&suspension.pystate, &moved, &operands);
+    const bool drops = !gl_is_finalizing();
+    const bool stack_is_free = gl_pystate_abandon(&suspension.pystate, &moved, &operands, drops);
     free_slice(core->thread, slice);
     if (holds_heads) {
         /* A collection that will never end. Objects point to this stack for ever. */

@@ -74,6 +74,16 @@ retire(gl_thread *thread)
     PyGreenlet *main = thread->main;
     PyGreenlet *current = thread->current;
     thread->main = thread->current = NULL;
+    if (current != main) {
+        /* That thread has not come along into this child process, or is a daemon and the
+         * interpreter ends. What it was running never goes on; its stack stays where it is, as the
+         * thread's own does. */
+        gl_core *core = current->pimpl;
+        core->status = GL_DEAD;
+        core->lane = NULL;
+        core->chunk = NULL;
+        gl_record_end(core);
+    }
     main->pimpl->status = GL_DEAD;
     gl_record_end(main->pimpl);
     main_greenlet_count--;

@@ -72,7 +72,8 @@ static void **_PyGreenlet_API = NULL;
     (*GREENLET_API_SLOT(PyGreenlet * (*)(void), PyGreenlet_GetCurrent_NUM))
 
 /* PyObject *PyGreenlet_Throw(PyGreenlet *g, PyObject *type, PyObject *value, PyObject *traceback)
- * g.throw(type, value, traceback). New reference, or NULL with an exception. */
+ * g.throw(type, value, traceback); value and traceback may be NULL. New reference, or NULL with an
+ * exception. */
 #define PyGreenlet_Throw                                                                           \
     (*GREENLET_API_SLOT(PyObject * (*)(PyGreenlet *, PyObject *, PyObject *, PyObject *),          \
                         PyGreenlet_Throw_NUM))

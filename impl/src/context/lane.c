@@ -88,13 +88,16 @@ install_guard(gl_lane_pool *pool, char *start)
 }
 
 /* Maps a slab and makes it the source of fresh lanes: of no more than the pool may come to have.
- * Under a tight limit on address space a small slab may still be had where a large one is refused.
- */
+ * Under a limit on address space, of no more than it has, or many threads with a greenlet or two
+ * would leave none; and a small slab may still be had where a large one is refused. */
 static bool
 add_slab(gl_lane_pool *pool)
 {
     size_t most = pool->limit + pool->shared_limit;
     most = most > pool->created_count ? most - pool->created_count : 1;
+    if (pool->space_is_limited && most > pool->created_count) {
+        most = pool->created_count > 0 ? pool->created_count : 1;
+    }
     for (size_t lanes = most < GL_SLAB_LANES ? most : GL_SLAB_LANES; lanes > 0; lanes /= 2) {
         char *start = gl_memory_reserve(lanes);
         if (start == NULL) {
@@ -154,6 +157,7 @@ limit_by(gl_lane_pool *pool, int resource)
 {
     uintmax_t space;
     if (gl_memory_limited(resource, &space)) {
+        pool->space_is_limited = true;
         limit_to(pool, space);
     }
 }

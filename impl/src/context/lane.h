@@ -109,6 +109,7 @@ typedef struct gl_lane_pool {
     unsigned shared_left;             /* how often the last tenant of one left */
     bool shared_refused;              /* did the system refuse to make one? */
     bool maps_guards;                 /* are guards not to be had by advice? */
+    bool space_is_limited;            /* by RLIMIT_AS or RLIMIT_DATA */
     gl_lane **idle;       /* lanes handed back, the warmest last; in `few` or on the heap */
     size_t idle_count;    /* how many of them */
     size_t idle_capacity; /* how many fit in `idle` */

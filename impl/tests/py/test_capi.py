@@ -285,6 +285,7 @@ def test_throw(capi_probe: str) -> None:
     message_of(TypeError, api.throw, child, 42, None, None)
     message_of(TypeError, api.throw, child, KeyError("x"), "y", None)
     message_of(TypeError, api.throw, child, KeyError, None, "not a traceback")
+    message_of(TypeError, api.throw, child, None, None, None)  # NULL as the type
     assert child
     try:
         raise ValueError("first")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import re
 import sys
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable
 from types import FrameType
@@ -18,7 +20,7 @@ from typing import Any
 
 import pytest
 from greenlane import GreenletExit, _greenlet, error, getcurrent, greenlet, lanes, settrace
-from support import isolated
+from support import isolated, run_script, suspended
 
 
 def is_sane() -> bool:
@@ -448,3 +450,82 @@ def test_dead_greenlet_below_one_that_died_in_another_thread() -> None:
     thread.join()
     assert messages == ["Cannot switch to a different thread"] * 3
     assert is_sane()
+
+
+@pytest.mark.parametrize("limit", ["0", "100"])
+def test_frames_seen_while_the_interpreter_finalizes(limit: str) -> None:
+    """A greenlet that is freed then leaves its frames to a finalizer that has got hold of them."""
+    code = """
+        import os, sys
+        from greenlane import getcurrent, greenlet
+
+        def inner():
+            getcurrent().parent.switch()
+
+        def outer():
+            here = "outer"
+            inner()
+
+        class Watcher:
+            def __init__(self, frame):
+                self.frame = frame
+
+            def __del__(self, write=os.write):
+                while self.frame is not None:
+                    write(1, b"%s %s " % (self.frame.f_code.co_name.encode(),
+                                          " ".join(self.frame.f_locals).encode()))
+                    self.frame = self.frame.f_back
+
+        def make(run):
+            child = greenlet(run)
+            child.switch()
+            return child
+
+        # Not in this module: what is suspended keeps that.
+        sys.others = [make(outer) for _ in range(20)]
+        sys.watched = make(outer)
+        sys.watched.watcher = Watcher(sys.watched.gr_frame)
+    """
+    # What has been freed is overwritten.
+    done = run_script(code, environment={"GREENLANE_LANES": limit, "MALLOC_PERTURB_": "165"})
+    assert (done.stdout, done.stderr) == ("inner  outer here ", "")
+
+
+@isolated
+def test_running_in_another_thread_when_forked() -> None:
+    """What another thread was running never goes on in the child: its place is not reused there."""
+    ready, leave = threading.Event(), threading.Event()
+    heirs: list[weakref.ref[greenlet]] = []
+
+    def end_of_the_line(ancestor: greenlet) -> None:
+        ancestor.parent = getcurrent().parent  # now only the thread refers to the running one
+        ready.set()
+        leave.wait()
+
+    def in_thread() -> None:
+        # Made by what ends, and continuing after it: no frame has a reference to it.
+        def hand_over() -> greenlet:
+            ancestor = getcurrent()
+            ancestor.parent = greenlet(end_of_the_line, ancestor.parent)
+            heirs.append(weakref.ref(ancestor.parent))
+            return ancestor
+
+        greenlet(hand_over).switch()
+
+    lanes.set_limit(0)
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    ready.wait()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that threads and fork() mix badly
+        pid = os.fork()
+    if pid == 0:
+        gone = heirs[0]() is None
+        children = [suspended() for _ in range(20)]
+        for child in children:
+            child.switch()
+        os._exit(42 if gone and is_sane() else 4)
+    _, status = os.waitpid(pid, 0)
+    leave.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(status) == 42

@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -481,6 +482,34 @@ def test_refused_memory_is_a_memory_error() -> None:
     assert all(child.dead for child in started)
     assert refused.switch("now") == "now"
     assert refused.switch("end") == "end"
+
+
+@isolated
+def test_threads_with_a_greenlet_each_in_limited_address_space() -> None:
+    """One thread does not reserve what others need."""
+    threading.stack_size(MIB)
+    limit_address_space(2000 * MIB)
+    results: list[object] = []
+    leave = threading.Event()
+
+    def work() -> None:
+        try:
+            results.append(suspended())
+        except MemoryError as refused:
+            results.append(refused)
+        leave.wait()
+
+    threads = [threading.Thread(target=work) for _ in range(30)]
+    try:
+        for thread in threads:
+            thread.start()
+        while len(results) < len(threads):
+            time.sleep(0.001)
+    finally:
+        leave.set()
+    for thread in threads:
+        thread.join()
+    assert [each for each in results if not isinstance(each, greenlet)] == []
 
 
 @isolated

@@ -80,7 +80,8 @@ probe_throw(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OOOO", &greenlet, &type, &value, &traceback)) {
         return NULL;
     }
-    return PyGreenlet_Throw((PyGreenlet *)greenlet, type, or_null(value), or_null(traceback));
+    return PyGreenlet_Throw((PyGreenlet *)greenlet, or_null(type), or_null(value),
+                            or_null(traceback));
 }
 
 static PyObject *
