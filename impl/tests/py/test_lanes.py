@@ -267,22 +267,35 @@ def test_nearly_all_of_a_lane_is_usable(stack_probe: str) -> None:
     assert greenlet(use).switch(size) == greenlet(use).switch(size) > 0
 
 
-def test_overflow_meets_the_guard(stack_probe: str) -> None:
-    """C code that recurses without end dies of SIGSEGV: it does not write to the next lane."""
+@pytest.mark.parametrize("where", ["main thread", "thread"])
+def test_overflow_meets_the_guard(stack_probe: str, where: str) -> None:
+    """C code that recurses without end dies of SIGSEGV: it does not write to the next lane.
+
+    faulthandler has a stack of its own in the thread that has enabled it, and in no other: there
+    nothing is printed, with a greenlet or without.
+    """
     done = run_script(
         f"""
-        import sys
+        import sys, threading
         sys.path.insert(0, {stack_probe!r})
         import stack_probe
         from support import suspended
-        neighbours = [suspended() for _ in range(3)]
         from greenlane import greenlet
-        greenlet(stack_probe.use).switch(9 << 20)
-        print("survived")
+
+        def overflow():
+            neighbours = [suspended() for _ in range(3)]
+            greenlet(stack_probe.use).switch(9 << 20)
+            print("survived")
+
+        if {where!r} == "thread":
+            thread = threading.Thread(target=overflow)
+            thread.start()
+            thread.join()
+        overflow()
         """,
         returncode=-signal.SIGSEGV,
     )
-    assert "Segmentation fault" in done.stderr
+    assert ("Segmentation fault" in done.stderr) == (where == "main thread")
     assert done.stdout == ""
 
 
