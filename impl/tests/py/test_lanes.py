@@ -32,6 +32,14 @@ def nested_list(depth: int = 100_000) -> list[Any]:
     return outer
 
 
+@functools.cache
+def nested_tuple() -> Any:
+    outer: Any = ()
+    for _ in range(1_000_000):
+        outer = (outer,)
+    return outer
+
+
 class Echo:
     """Looks for an attribute by looking for the same attribute."""
 
@@ -83,14 +91,6 @@ RECURSIONS: dict[str, Callable[[], object]] = {
     "deepcopy": lambda: copy.deepcopy(nested_list(10_000)),
     "isinstance": lambda: isinstance(1, nested_tuple()),
 }
-
-
-@functools.cache
-def nested_tuple() -> Any:
-    outer: Any = ()
-    for _ in range(1_000_000):
-        outer = (outer,)
-    return outer
 
 
 # ---- Deep ----------------------------------------------------------------------------------------
