@@ -24,6 +24,9 @@ SHOWS = {
     "exit_into_unstarted_parent": r"expected a GreenletExit, the parent got \(\)\n",
     "root_of_exited_thread_freed": r"expected the root, got None\n",
     "exited_root_stays_true": r"expected False, got True and then False\n",
+    "kill_chains_the_killers_exception": (
+        r"expected the context None, got LookupError\('of the killer'\)\n"
+    ),
     "kill_makes_a_cycle": r"expected another parent, got a cycle\n",
     "unstarted_parent_moved_away": r"",
     "dead_ancestor_moved_away": r"expected error, got what was sent\n",

@@ -69,6 +69,11 @@ MUTANTS = {
         "self._parent = tree.root",
         ("life.kill.parent",),
     ),
+    "kill_is_chained": Mutant(
+        "_Error(GreenletExit())",
+        '_Error((lambda e: setattr(e, "__context__", sys.exc_info()[1]) or e)(GreenletExit()))',
+        ("state.context.killed",),
+    ),
     "parent_not_restored_after_error": Mutant(
         "received()  # life.kill.result\n        finally:\n",
         "received()\n        except BaseException:\n            raise\n        else:\n",

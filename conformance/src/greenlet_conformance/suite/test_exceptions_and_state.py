@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -184,6 +185,40 @@ def test_context(impl: Any) -> None:
     parent.switch()
     g.parent = parent
     assert contexts(g.switch()) == [KeyError]
+
+
+@clause("state.context.killed")
+@pytest.mark.parametrize("target", ["plain", "in a handler"])
+def test_context_killed(impl: Any, target: str) -> None:
+    """GreenletExit in a killed greenlet is not chained to what its killer is handling."""
+    root = impl.getcurrent()
+    found: list[list[type]] = []
+
+    def wait() -> None:
+        try:
+            root.switch()
+        except impl.GreenletExit as error:
+            found.append(contexts(error))
+
+    def run() -> None:
+        if target == "plain":
+            wait()
+        else:
+            try:
+                raise OSError
+            except OSError:
+                wait()
+
+    g = impl.greenlet(run)
+    g.switch()
+    try:
+        raise IndexError("of the killer")
+    except IndexError:
+        del g
+        gc.collect()  # where that is how the unreferenced are found
+    assert len(found) == 1
+    assert IndexError not in found[0]
+    assert found[0][0] is impl.GreenletExit
 
 
 @clause("state.context.thrown")
