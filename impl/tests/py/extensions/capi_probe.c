@@ -148,7 +148,7 @@ probe_active(PyObject *module, PyObject *object)
     return result < 0 ? NULL : PyLong_FromLong(result);
 }
 
-/* ---- A subclass in C that embeds PyGreenlet, made the way Cython makes gevent's classes ------- */
+/* ---- A subclass in C that embeds PyGreenlet, made the way Cython makes gevent's classes ------ */
 
 typedef struct {
     PyGreenlet greenlet;
