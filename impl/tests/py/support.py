@@ -14,6 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ParamSpec
@@ -51,6 +52,13 @@ def run_script(
         f"exit code {done.returncode}, expected {returncode}\n{done.stdout}\n{done.stderr}"
     )
     return done
+
+
+def fork_among_threads() -> int:
+    """os.fork(), without the warning that it goes badly with threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def isolated(test: Callable[P, None]) -> Callable[P, None]:

@@ -12,7 +12,6 @@ import re
 import sys
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Callable
 from types import FrameType
@@ -20,7 +19,7 @@ from typing import Any
 
 import pytest
 from greenlane import GreenletExit, _greenlet, error, getcurrent, greenlet, lanes, settrace
-from support import isolated, run_script, suspended
+from support import fork_among_threads, isolated, run_script, suspended
 
 
 def is_sane() -> bool:
@@ -516,9 +515,7 @@ def test_running_in_another_thread_when_forked() -> None:
     thread = threading.Thread(target=in_thread)
     thread.start()
     ready.wait()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # that threads and fork() mix badly
-        pid = os.fork()
+    pid = fork_among_threads()
     if pid == 0:
         gone = heirs[0]() is None
         children = [suspended() for _ in range(20)]

@@ -10,14 +10,13 @@ import os
 import signal
 import sys
 import threading
-import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from greenlane import GreenletExit, error, getcurrent, greenlet, lanes, settrace
-from support import isolated, parent, run_script, suspended
+from support import fork_among_threads, isolated, parent, run_script, suspended
 
 
 class Switcher:
@@ -778,9 +777,7 @@ def test_fork_while_other_threads_have_greenlets() -> None:
     thread.start()
     ready.wait()
     gc.collect()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # that threads and fork() mix badly
-        pid = os.fork()
+    pid = fork_among_threads()
     if pid == 0:
         try:
             kept[0].switch()
