@@ -12,7 +12,7 @@ from running import Ran, selecting
 
 from greenlet_conformance import reference, spec
 
-#: Ten thousand greenlets, and five thousand: as many threads, half of the time. The matrix has them.
+#: Ten and five thousand greenlets: as many threads, half of the time. The matrix has them.
 LARGE = {"life.many", "life.kill.chain"}
 
 
