@@ -22,6 +22,7 @@
 #include <stdbool.h>
 
 #include "context/lane.h"
+#include "context/signal_stack.h"
 #include "pystate.h"
 
 typedef struct gl_core gl_core;
@@ -125,6 +126,7 @@ struct gl_thread {
     PyGreenlet *last_deferred;
 
     gl_lane_pool lanes;
+    gl_signal_stack signal_stack;
     char *scratch; /* a small stack, made when lanes are first shared */
 #if defined(GL_VALGRIND)
     unsigned valgrind; /* its number there */

@@ -89,6 +89,7 @@ retire(gl_thread *thread)
     main_greenlet_count--;
     /* What is abandoned from now on gives its lane back to the system, not to the pool. */
     gl_lane_pool_close(&thread->lanes);
+    gl_signal_stack_end(&thread->signal_stack);
 
     /* From here on Python code can run; the record already says that the thread is gone, so what
      * is deferred still, or by now, is freed without running. */
@@ -224,6 +225,7 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
     if (error < 0) {
         return NULL;
     }
+    gl_signal_stack_begin(&thread->signal_stack);
     gl_record_thread(thread);
     return thread;
 }

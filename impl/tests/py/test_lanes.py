@@ -271,8 +271,7 @@ def test_nearly_all_of_a_lane_is_usable(stack_probe: str) -> None:
 def test_overflow_meets_the_guard(stack_probe: str, where: str) -> None:
     """C code that recurses without end dies of SIGSEGV: it does not write to the next lane.
 
-    faulthandler has a stack of its own in the thread that has enabled it, and in no other: there
-    nothing is printed, with a greenlet or without.
+    faulthandler says so, in a thread other than the one that has enabled it, too.
     """
     done = run_script(
         f"""
@@ -284,8 +283,11 @@ def test_overflow_meets_the_guard(stack_probe: str, where: str) -> None:
 
         def overflow():
             neighbours = [suspended() for _ in range(3)]
-            greenlet(stack_probe.use).switch(9 << 20)
+            greenlet(the_one_that_overflows).switch()
             print("survived")
+
+        def the_one_that_overflows():
+            stack_probe.use(9 << 20)
 
         if {where!r} == "thread":
             thread = threading.Thread(target=overflow)
@@ -295,8 +297,62 @@ def test_overflow_meets_the_guard(stack_probe: str, where: str) -> None:
         """,
         returncode=-signal.SIGSEGV,
     )
-    assert ("Segmentation fault" in done.stderr) == (where == "main thread")
+    assert "Segmentation fault" in done.stderr
+    assert "in the_one_that_overflows\n" in done.stderr
     assert done.stdout == ""
+
+
+@isolated
+def test_signal_stack() -> None:
+    """A thread that uses greenlets has a signal stack until it ends; one that it had stays."""
+    import ctypes
+
+    class Stack(ctypes.Structure):
+        """The stack_t of Linux."""
+
+        _fields_ = (
+            ("start", ctypes.c_void_p),
+            ("flags", ctypes.c_int),
+            ("size", ctypes.c_size_t),
+        )
+
+    sigaltstack = ctypes.CDLL(None).sigaltstack
+    memory = ctypes.create_string_buffer(1 << 16)
+    starts: list[int | None] = []
+
+    def present() -> int | None:
+        stack = Stack()
+        assert sigaltstack(None, ctypes.byref(stack)) == 0
+        start: int | None = stack.start
+        return start
+
+    def use_greenlets() -> None:
+        starts.append(present())
+        greenlet(lambda: starts.append(present())).switch()
+        starts.append(present())
+
+    def bring_one() -> None:
+        own = Stack(ctypes.addressof(memory), 0, len(memory))
+        assert sigaltstack(ctypes.byref(own), None) == 0
+        use_greenlets()
+        none = Stack(None, 2, 0)
+        assert sigaltstack(ctypes.byref(none), None) == 0
+
+    def in_thread(body: Callable[[], None]) -> None:
+        thread = threading.Thread(target=body)
+        thread.start()
+        thread.join()
+
+    for _ in range(30):
+        in_thread(use_greenlets)
+    assert set(starts[::3]) == {None}
+    assert None not in starts[1::3]
+    assert starts[1::3] == starts[2::3]
+    assert len(set(starts[1::3])) < 10, "given back, the same memory is used again"
+
+    starts.clear()
+    in_thread(bring_one)
+    assert starts == [ctypes.addressof(memory)] * 3
 
 
 @pytest.mark.parametrize("number", [4096, 0], ids=["own lanes", "shared lanes"])
