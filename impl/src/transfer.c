@@ -777,6 +777,7 @@ gl_kill(PyGreenlet *greenlet)
     gl_entrance entrance =
         core->status == GL_EVICTED ? gl_bring_in(thread, core) : GL_ENTRANCE_FREE;
     if (entrance == GL_ENTRANCE_REFUSED) {
+        PyErr_Clear(); /* the next one to be killed is not to meet it */
         Py_DECREF(exit);
         return false;
     }

@@ -679,6 +679,43 @@ def test_the_collector_is_not_moved_by_a_finalizer_that_switches() -> None:
 
 
 @isolated
+def test_kills_that_wait_for_a_collection_on_their_lane() -> None:
+    """One that can't be killed yet leaves no exception to the next one, which can be."""
+    lanes.set_limit(0)
+    gc.disable()
+    unraisable: list[object] = []
+    sys.unraisablehook = lambda arguments: unraisable.append(arguments.exc_value)
+    killed: list[int] = []
+    root = getcurrent()
+
+    class Leaving:
+        def __del__(self) -> None:
+            root.switch("left")
+
+    def work(number: int) -> None:
+        try:
+            root.switch()
+        finally:
+            killed.append(number)
+
+    collector = greenlet(gc.collect)
+    for number in range(40):
+        victim = greenlet(work)
+        victim.knot = victim  # type: ignore[attr-defined]
+        victim.switch(number)
+    leaving = Leaving()
+    leaving.knot = leaving  # type: ignore[attr-defined]
+    del victim, leaving
+    assert collector.switch() == "left"
+    getcurrent()
+    assert 0 < len(killed) < 40, "those on the lane of the collector wait"
+    assert collector.switch() > 40
+    getcurrent()
+    assert sorted(killed) == list(range(40))
+    assert unraisable == []
+
+
+@isolated
 def test_a_collection_that_never_ends() -> None:
     """The thread ends while a finalizer has switched away: objects still point to that stack."""
     gc.disable()
