@@ -34,6 +34,16 @@ static size_t late_threshold = 1;
 
 static gl_thread *free_records;
 
+/* Signal stacks of threads that were still on their way out when their record was retired. */
+typedef struct gl_left_stack {
+    gl_signal_stack stack;
+    struct gl_left_stack *next;
+} gl_left_stack;
+
+static gl_left_stack *left_stacks;
+static size_t left_count;
+static size_t left_threshold;
+
 static const char guard_name[] = GL_GUARD_NAME;
 
 /* A record that is all zero, or NULL. */
@@ -54,6 +64,38 @@ gl_thread_free(gl_thread *thread)
 {
     thread->next_free = free_records;
     free_records = thread;
+}
+
+static void
+end_left_stacks(void)
+{
+    gl_left_stack **place = &left_stacks;
+    while (*place != NULL) {
+        gl_left_stack *left = *place;
+        if (gl_signal_stack_end(&left->stack)) {
+            *place = left->next;
+            left_count--;
+            PyMem_RawFree(left);
+        }
+        else {
+            place = &left->next;
+        }
+    }
+    left_threshold = 2 * left_count;
+}
+
+static void
+end_signal_stack(gl_signal_stack *stack)
+{
+    if (gl_signal_stack_end(stack)) {
+        return;
+    }
+    gl_left_stack *left = PyMem_RawMalloc(sizeof *left);
+    if (left != NULL) { /* else it stays mapped */
+        *left = (gl_left_stack){.stack = *stack, .next = left_stacks};
+        left_stacks = left;
+        left_count++;
+    }
 }
 
 /* The thread is gone, or is about to be: nothing of it will run again. Called with the GIL held, by
@@ -89,7 +131,7 @@ retire(gl_thread *thread)
     main_greenlet_count--;
     /* What is abandoned from now on gives its lane back to the system, not to the pool. */
     gl_lane_pool_close(&thread->lanes);
-    gl_signal_stack_end(&thread->signal_stack);
+    end_signal_stack(&thread->signal_stack);
 
     /* From here on Python code can run; the record already says that the thread is gone, so what
      * is deferred still, or by now, is freed without running. */
@@ -224,6 +266,9 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
     Py_DECREF(guard); /* on error this retires the record */
     if (error < 0) {
         return NULL;
+    }
+    if (left_count > left_threshold) {
+        end_left_stacks();
     }
     gl_signal_stack_begin(&thread->signal_stack);
     gl_record_thread(thread);
