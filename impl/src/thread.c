@@ -34,15 +34,14 @@ static size_t late_threshold = 1;
 
 static gl_thread *free_records;
 
-/* Signal stacks of threads that were still on their way out when their record was retired. */
+/* Signal stacks of threads that were still there when their record was retired: one of a thread,
+ * and of few, since most take theirs back themselves. */
 typedef struct gl_left_stack {
     gl_signal_stack stack;
     struct gl_left_stack *next;
 } gl_left_stack;
 
 static gl_left_stack *left_stacks;
-static size_t left_count;
-static size_t left_threshold;
 
 static const char guard_name[] = GL_GUARD_NAME;
 
@@ -74,14 +73,12 @@ end_left_stacks(void)
         gl_left_stack *left = *place;
         if (gl_signal_stack_end(&left->stack)) {
             *place = left->next;
-            left_count--;
             PyMem_RawFree(left);
         }
         else {
             place = &left->next;
         }
     }
-    left_threshold = 2 * left_count;
 }
 
 static void
@@ -94,7 +91,6 @@ end_signal_stack(gl_signal_stack *stack)
     if (left != NULL) { /* else it stays mapped */
         *left = (gl_left_stack){.stack = *stack, .next = left_stacks};
         left_stacks = left;
-        left_count++;
     }
 }
 
@@ -267,9 +263,7 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
     if (error < 0) {
         return NULL;
     }
-    if (left_count > left_threshold) {
-        end_left_stacks();
-    }
+    end_left_stacks();
     gl_signal_stack_begin(&thread->signal_stack);
     gl_record_thread(thread);
     return thread;
