@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from running import Ran, start
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts() -> None:
+    """SIGINT as at a terminal: what a shell runs in the background ignores it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

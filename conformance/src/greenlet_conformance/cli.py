@@ -408,8 +408,11 @@ def _call(command: list[str], capture: bool = False) -> subprocess.CompletedProc
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """The terminal has interrupted the process too; if only we were, it is asked, then killed."""
-    for ask in (None, signal.SIGINT, signal.SIGKILL):
+    """The terminal has interrupted the process too; if only we were, it is asked, then killed.
+
+    Not by SIGINT: what a shell runs in the background ignores that.
+    """
+    for ask in (None, signal.SIGTERM, signal.SIGKILL):
         if ask is not None:
             process.send_signal(ask)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -87,18 +87,25 @@ install_guard(gl_lane_pool *pool, char *start)
     return gl_memory_guard(start);
 }
 
+static size_t
+smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Maps a slab and makes it the source of fresh lanes: of no more than the pool may come to have.
  * Under a limit on address space, of no more than it has, or many threads with a greenlet or two
  * would leave none; and a small slab may still be had where a large one is refused. */
 static bool
 add_slab(gl_lane_pool *pool)
 {
-    size_t most = pool->limit + pool->shared_limit;
-    most = most > pool->created_count ? most - pool->created_count : 1;
-    if (pool->space_is_limited && most > pool->created_count) {
-        most = pool->created_count > 0 ? pool->created_count : 1;
+    const size_t made = pool->created_count;
+    const size_t all = pool->limit + pool->shared_limit;
+    size_t lanes = smaller(GL_SLAB_LANES, all > made ? all - made : 1);
+    if (pool->space_is_limited) {
+        lanes = smaller(lanes, made > 0 ? made : 1);
     }
-    for (size_t lanes = most < GL_SLAB_LANES ? most : GL_SLAB_LANES; lanes > 0; lanes /= 2) {
+    for (; lanes > 0; lanes /= 2) {
         char *start = gl_memory_reserve(lanes);
         if (start == NULL) {
             continue;

@@ -6,6 +6,7 @@ hand it to its subprocess.
 
 from __future__ import annotations
 
+import signal
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -21,6 +22,13 @@ HEADERS = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--thorough", action="store_true", help="all cases of test_nomemory.py")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts() -> None:
+    """Let programs start with SIGINT as at a terminal: what a shell runs behind it ignores it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def build(source: str, header: str, factory: pytest.TempPathFactory) -> str:

@@ -14,6 +14,8 @@ import pytest
 from greenlane import command, installation
 from support import IMPL, run_script
 
+pytestmark = pytest.mark.around_core
+
 EVERYWHERE = IMPL / "everywhere"
 
 #: Prints the greenlet that a process gets, and how it was started.

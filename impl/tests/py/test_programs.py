@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from support import IMPL
 
+pytestmark = pytest.mark.around_core
+
 
 def load_programs() -> ModuleType:
     """Import the tool, which is no part of a package, by its path."""

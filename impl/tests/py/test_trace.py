@@ -18,6 +18,8 @@ import pytest
 from greenlane import _greenlet, timeline, tracing
 from support import run_script
 
+pytestmark = pytest.mark.around_core
+
 Event = dict[str, Any]
 
 SEED = """\

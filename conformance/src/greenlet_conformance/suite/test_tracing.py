@@ -65,7 +65,11 @@ class Log(list):  # type: ignore[type-arg]
 
 @pytest.fixture
 def log(impl: Any) -> Log:
-    """An empty log."""
+    """An empty log, to be filled by this test's greenlets alone.
+
+    Without isolation garbage of an earlier test could be killed while this one traces.
+    """
+    gc.collect()
     return Log(impl)
 
 
