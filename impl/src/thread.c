@@ -34,6 +34,15 @@ static size_t late_threshold = 1;
 
 static gl_thread *free_records;
 
+/* Signal stacks of threads that were still there when their record was retired: one of a thread,
+ * and of few, since most take theirs back themselves. */
+typedef struct gl_left_stack {
+    gl_signal_stack stack;
+    struct gl_left_stack *next;
+} gl_left_stack;
+
+static gl_left_stack *left_stacks;
+
 static const char guard_name[] = GL_GUARD_NAME;
 
 /* A record that is all zero, or NULL. */
@@ -54,6 +63,35 @@ gl_thread_free(gl_thread *thread)
 {
     thread->next_free = free_records;
     free_records = thread;
+}
+
+static void
+end_left_stacks(void)
+{
+    gl_left_stack **place = &left_stacks;
+    while (*place != NULL) {
+        gl_left_stack *left = *place;
+        if (gl_signal_stack_end(&left->stack)) {
+            *place = left->next;
+            PyMem_RawFree(left);
+        }
+        else {
+            place = &left->next;
+        }
+    }
+}
+
+static void
+end_signal_stack(gl_signal_stack *stack)
+{
+    if (gl_signal_stack_end(stack)) {
+        return;
+    }
+    gl_left_stack *left = PyMem_RawMalloc(sizeof *left);
+    if (left != NULL) { /* else it stays mapped */
+        *left = (gl_left_stack){.stack = *stack, .next = left_stacks};
+        left_stacks = left;
+    }
 }
 
 /* The thread is gone, or is about to be: nothing of it will run again. Called with the GIL held, by
@@ -89,7 +127,7 @@ retire(gl_thread *thread)
     main_greenlet_count--;
     /* What is abandoned from now on gives its lane back to the system, not to the pool. */
     gl_lane_pool_close(&thread->lanes);
-    gl_signal_stack_end(&thread->signal_stack);
+    end_signal_stack(&thread->signal_stack);
 
     /* From here on Python code can run; the record already says that the thread is gone, so what
      * is deferred still, or by now, is freed without running. */
@@ -225,6 +263,7 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
     if (error < 0) {
         return NULL;
     }
+    end_left_stacks();
     gl_signal_stack_begin(&thread->signal_stack);
     gl_record_thread(thread);
     return thread;

@@ -99,6 +99,7 @@ ALLOWED_GLOBALS = {
         "late_count",
         "late_threshold",
         "free_records",
+        "left_stacks",
     },
     # One for all threads: where their events meet, in the order of time.
     "src/record.c": {"recorder"},

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from greenlane import getcurrent, greenlet, lanes
+from greenlane import _greenlet, getcurrent, greenlet, lanes
 from support import isolated, mapping_count, parent, resident_kib, run_script, suspended
 
 MIB = 1024 * 1024
@@ -302,9 +302,10 @@ def test_overflow_meets_the_guard(stack_probe: str, where: str) -> None:
     assert done.stdout == ""
 
 
-@isolated
-def test_signal_stack() -> None:
-    """A thread that uses greenlets has a signal stack until it ends; one that it had stays."""
+def make_signal_stack_calls() -> tuple[Callable[[], int], Callable[[int, int], None]]:
+    """Return functions that tell the start of the calling thread's signal stack, 0 if none, and set
+    it, with its size.
+    """
     import ctypes
 
     class Stack(ctypes.Structure):
@@ -316,15 +317,35 @@ def test_signal_stack() -> None:
             ("size", ctypes.c_size_t),
         )
 
+    disabled = 2
     sigaltstack = ctypes.CDLL(None).sigaltstack
-    memory = ctypes.create_string_buffer(1 << 16)
-    starts: list[int | None] = []
 
-    def present() -> int | None:
+    def present() -> int:
         stack = Stack()
         assert sigaltstack(None, ctypes.byref(stack)) == 0
-        start: int | None = stack.start
-        return start
+        return stack.start or 0
+
+    def bring(start: int, size: int) -> None:
+        stack = Stack(start, 0 if start else disabled, size)
+        assert sigaltstack(ctypes.byref(stack), None) == 0
+
+    return present, bring
+
+
+def in_thread(body: Callable[[], object]) -> None:
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+
+
+@isolated
+def test_signal_stack() -> None:
+    """A thread that uses greenlets has a signal stack until it ends; one that it had stays."""
+    import ctypes
+
+    present, bring = make_signal_stack_calls()
+    memory = ctypes.create_string_buffer(1 << 16)
+    starts: list[int] = []
 
     def use_greenlets() -> None:
         starts.append(present())
@@ -332,27 +353,72 @@ def test_signal_stack() -> None:
         starts.append(present())
 
     def bring_one() -> None:
-        own = Stack(ctypes.addressof(memory), 0, len(memory))
-        assert sigaltstack(ctypes.byref(own), None) == 0
+        bring(ctypes.addressof(memory), len(memory))
         use_greenlets()
-        none = Stack(None, 2, 0)
-        assert sigaltstack(ctypes.byref(none), None) == 0
-
-    def in_thread(body: Callable[[], None]) -> None:
-        thread = threading.Thread(target=body)
-        thread.start()
-        thread.join()
+        bring(0, 0)
 
     for _ in range(30):
         in_thread(use_greenlets)
-    assert set(starts[::3]) == {None}
-    assert None not in starts[1::3]
+    assert set(starts[::3]) == {0}
+    assert 0 not in starts[1::3]
     assert starts[1::3] == starts[2::3]
     assert len(set(starts[1::3])) < 10, "given back, the same memory is used again"
 
     starts.clear()
     in_thread(bring_one)
     assert starts == [ctypes.addressof(memory)] * 3
+
+
+@isolated
+def test_signal_stack_has_a_guard() -> None:
+    """What a handler needs beyond it is nobody's memory."""
+    present, _ = make_signal_stack_calls()
+
+    def look() -> None:
+        greenlet(lambda: None).switch()
+        below = f"-{present():x} ---p "
+        found.append(below in Path("/proc/self/maps").read_text())
+
+    found: list[bool] = []
+    in_thread(look)
+    assert found == [True]
+
+
+@isolated
+def test_signal_stack_of_a_thread_that_outlives_its_state(thread_probe: str) -> None:
+    """A destructor uses greenlets when the thread state is all but gone, and the thread stays.
+
+    Nothing but another thread can find out that it has ended.
+    """
+    sys.path.insert(0, thread_probe)
+    call_from_threads = __import__("thread_probe").call_from_threads
+    present, _ = make_signal_stack_calls()
+    starts: list[int] = []
+
+    class Late:
+        def __del__(self) -> None:
+            greenlet(lambda: None).switch()
+            starts.append(present())
+
+    def use_greenlets() -> None:
+        assert greenlet(lambda: 1).switch() == 1
+
+    def work() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            _greenlet.set_thread_local("late", Late())
+        else:
+            assert present() == starts[-1]
+            in_thread(use_greenlets)
+            assert present() == starts[-1], "in use until the thread ends"
+
+    for _ in range(30):
+        calls: list[int] = []
+        assert call_from_threads(work, 1, 2) == 0
+        in_thread(use_greenlets)
+    assert len(starts) == 30
+    assert 0 not in starts
+    assert len(set(starts)) < 10, "given back, the same memory is used again"
 
 
 @pytest.mark.parametrize("number", [4096, 0], ids=["own lanes", "shared lanes"])
