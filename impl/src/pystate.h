@@ -476,7 +476,8 @@ typedef struct {
 } gl_stack_bounds;
 
 /* Written at import: where the bounds are, and how far apart the limits. The latter differs between
- * release and debug builds of CPython, which may load the same extension. */
+ * release and debug builds of CPython, which may load the same extension, and those that are
+ * sanitized, for which the header takes an extension that is. */
 #define GL_HAVE_STACK_BOUNDS
 extern size_t gl_stack_bounds_offset;
 extern uintptr_t gl_stack_margin;
@@ -500,7 +501,7 @@ static inline int
 gl_stack_bounds_locate(void)
 {
     /* What they must be: the top above us and the limits below, within what a stack can have; one
-     * margin between the limits, CPython's own or that of a debug build. */
+     * margin between the limits, that of the header, half of it or twice as much. */
     const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     const uintptr_t reach = (uintptr_t)1 << (UINTPTR_MAX > UINT32_MAX ? 47 : 31);
     const PyThreadState *tstate = PyThreadState_Get();
@@ -511,7 +512,8 @@ gl_stack_bounds_locate(void)
         const uintptr_t margin = bounds->soft_limit - bounds->hard_limit;
         if (bounds->top > here && bounds->top - here < reach && bounds->soft_limit < here &&
             here - bounds->soft_limit < reach &&
-            (margin == _PyOS_STACK_MARGIN_BYTES || margin == 2 * _PyOS_STACK_MARGIN_BYTES)) {
+            (margin == _PyOS_STACK_MARGIN_BYTES || margin == 2 * _PyOS_STACK_MARGIN_BYTES ||
+             2 * margin == _PyOS_STACK_MARGIN_BYTES)) {
             gl_stack_bounds_offset = offset;
             gl_stack_margin = margin;
             found++;
