@@ -308,16 +308,11 @@ def test_output_has_a_limit(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("to", ["command", "terminal"])
-def test_interrupt(tmp_path: Path, to: str, number: signal.Signals) -> None:
-    """Ctrl-C is one line and exit code 3; nothing is written, and no test is left running.
-
-    So are SIGTERM and the end of the terminal.
-    """
+def interrupt(tmp_path: Path, interrupt_it: Callable[[int], None], *before: str) -> None:
+    """Interrupts a run, whose process is told: nothing is written, and no test is left running."""
     output = tmp_path / "results.jsonl"
     output.write_text("earlier")
-    command = [sys.executable, "-m", "greenlet_conformance", "run", "--impl=hanging"]
+    command = [*before, sys.executable, "-m", "greenlet_conformance", "run", "--impl=hanging"]
     command += ["--clause=throw.class", "--timeout=60", f"--output={output}"]
     with subprocess.Popen(
         command,
@@ -332,13 +327,24 @@ def test_interrupt(tmp_path: Path, to: str, number: signal.Signals) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         time.sleep(0.5)
-        if to == "terminal":
-            os.killpg(process.pid, number)
-        else:
-            process.send_signal(number)
+        interrupt_it(process.pid)
         # A test that is left running would keep the pipes open.
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (3, "interrupted; nothing was written\n")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
         ("results.jsonl", "earlier")
     ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("to", ["command", "terminal"])
+def test_interrupt(tmp_path: Path, to: str, number: signal.Signals) -> None:
+    """Ctrl-C is one line and exit code 3. So are SIGTERM and the end of the terminal."""
+    send = os.killpg if to == "terminal" else os.kill
+    interrupt(tmp_path, lambda process: send(process, number))
+
+
+def test_interrupt_in_the_background(tmp_path: Path) -> None:
+    """Also where a shell has let everything ignore SIGINT."""
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+    interrupt(tmp_path, lambda process: os.kill(process, signal.SIGTERM), *ignoring)

@@ -17,7 +17,7 @@ LARGE = {"life.many", "life.kill.chain"}
 
 
 def test_reference_keeps_the_specification(run: Callable[..., Ran]) -> None:
-    """It passes every clause, but for those that its expectations give a reason for."""
+    """It passes every clause but the large, and those for which its expectations give a reason."""
     selected = selecting(spec.load().clauses.keys() - LARGE)
     ran = run("--impl", "greenlet_conformance.reference", "--timeout", "60", *selected)
     assert ran.code == 0, ran.out

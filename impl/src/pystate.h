@@ -475,9 +475,9 @@ typedef struct {
     uintptr_t hard_limit; /* fatal error below */
 } gl_stack_bounds;
 
-/* Written at import: where the bounds are, and how far apart the limits. The latter differs between
- * release and debug builds of CPython, which may load the same extension, and those that are
- * sanitized, for which the header takes an extension that is. */
+/* Written at import: where the bounds are, and how far apart the limits. The header tells that of a
+ * CPython built like this extension. It is twice as much in debug and in sanitized builds: a debug
+ * CPython may load this extension, and a sanitized extension is loaded by a CPython that is not. */
 #define GL_HAVE_STACK_BOUNDS
 extern size_t gl_stack_bounds_offset;
 extern uintptr_t gl_stack_margin;

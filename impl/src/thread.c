@@ -34,8 +34,8 @@ static size_t late_threshold = 1;
 
 static gl_thread *free_records;
 
-/* Signal stacks of threads that were still there when their record was retired: one of a thread,
- * and of few, since most take theirs back themselves. */
+/* Signal stacks of threads that outlive their record. They are few: most records are retired by
+ * their own thread, which gives its stack back. */
 typedef struct gl_left_stack {
     gl_signal_stack stack;
     struct gl_left_stack *next;

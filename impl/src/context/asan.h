@@ -64,8 +64,8 @@ static inline void
 gl_asan_clear(const void *low, const void *high)
 {
     size_t size = (size_t)((const char *)high - (const char *)low);
-    /* From the lowest mark on. What is below was never used: to write to its shadow would commit
-     * that, an eighth of the lane. */
+    /* From the lowest mark on. Most of what is below was never used: to write to its shadow would
+     * commit that, an eighth of the lane. */
     const char *first = __asan_region_is_poisoned((void *)low, size);
     if (first != NULL) {
         __asan_unpoison_memory_region(first, (size_t)((const char *)high - first));

@@ -509,8 +509,9 @@ def test_flat_with_threads(name: str) -> None:
 
 # ---- Abandoned greenlets -------------------------------------------------------------------------
 #
-# A greenlet that is still suspended when its thread has exited is freed without running. Nobody can
-# tell which references lie on its stack, so those leak, here as upstream: all else must not.
+# A greenlet that is still suspended when its thread has exited is freed without running. What its
+# frames own is dropped; which references C functions have on its stack nobody can tell, so those
+# leak, here as upstream: all else must not.
 
 
 def abandon(round_: Callable[[list[greenlet]], None]) -> None:

@@ -18,8 +18,6 @@ import pytest
 from greenlane import _greenlet, timeline, tracing
 from support import run_script
 
-pytestmark = pytest.mark.around_core
-
 Event = dict[str, Any]
 
 SEED = """\
@@ -690,6 +688,7 @@ greenlane.timeline.write = measured
 """
 
 
+@pytest.mark.around_core
 def test_memory_for_writing(tmp_path: Path) -> None:
     """Is that of the events once more, 24 bytes each; as objects they would take 200."""
     files = ("-o", str(tmp_path / "out.json"), "--html", str(tmp_path / "out.html"))
@@ -704,6 +703,7 @@ def test_memory_for_writing(tmp_path: Path) -> None:
     assert min(data["time"]) > 0
 
 
+@pytest.mark.around_core
 def test_no_memory_for_writing(tmp_path: Path) -> None:
     files = ("-o", str(tmp_path / "out.json"), "--limit", "1000000")
     done = command(*files, "-c", MANY.format(inject="raise MemoryError"))
@@ -757,6 +757,7 @@ ENDS = {
 }
 
 
+@pytest.mark.around_core
 @pytest.mark.parametrize("end", ENDS)
 def test_ends(trace: Trace, end: str) -> None:
     code, returncode = ENDS[end]
@@ -958,6 +959,7 @@ def test_circle_of_parents_is_cut() -> None:
     assert len(list(timeline.events(trace))) == 1 + 2 * 6
 
 
+@pytest.mark.around_core
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGUSR1"])
 def test_signals_do_not_stop_the_writing(trace: Trace, number: str) -> None:
     """The first ends the program, and more come all the time."""
@@ -988,6 +990,7 @@ def test_signals_do_not_stop_the_writing(trace: Trace, number: str) -> None:
     assert len(traced.transfers()) == 1000
 
 
+@pytest.mark.around_core
 def test_line_does_not_go_to_another_file(trace: Trace, tmp_path: Path) -> None:
     traced = trace(
         """
@@ -1003,6 +1006,7 @@ def test_line_does_not_go_to_another_file(trace: Trace, tmp_path: Path) -> None:
     assert (tmp_path / "program.py.data").read_text() == ""
 
 
+@pytest.mark.around_core
 def test_stderr_of_the_programs_own(trace: Trace) -> None:
     """The line goes to where it was at the start; nowhere, if that is closed."""
     code = "import sys, greenlet; greenlet.greenlet(int).switch(); "
@@ -1013,6 +1017,7 @@ def test_stderr_of_the_programs_own(trace: Trace) -> None:
     assert traced.done.stdout == traced.done.stderr == ""
 
 
+@pytest.mark.around_core
 def test_stderr_that_is_captured_when_greenlet_is_imported(tmp_path: Path) -> None:
     """pytest does so with the descriptor, while a test runs."""
     program = """if True:
@@ -1031,6 +1036,7 @@ def test_stderr_that_is_captured_when_greenlet_is_imported(tmp_path: Path) -> No
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.around_core
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_programs_modules_that_hide_pythons(trace: Trace, tmp_path: Path, when: str) -> None:
     names = ("argparse", "dataclasses", "html", "json", "shlex", "struct", "signal", "gc_", "gc")
@@ -1043,6 +1049,7 @@ def test_programs_modules_that_hide_pythons(trace: Trace, tmp_path: Path, when: 
     assert traced.done.stderr.startswith("greenlane trace: 2 greenlets")
 
 
+@pytest.mark.around_core
 def test_other_children_are_not_recorded(trace: Trace) -> None:
     traced = trace(
         """
@@ -1059,6 +1066,7 @@ def test_other_children_are_not_recorded(trace: Trace) -> None:
     assert len(traced.transfers()) == 2
 
 
+@pytest.mark.around_core
 def test_nothing_to_record(tmp_path: Path) -> None:
     """Neither when there are no greenlets, nor when there is no program: no file, none is lost."""
     output, page = tmp_path / "out.json", tmp_path / "out.html"
@@ -1076,6 +1084,7 @@ def test_nothing_to_record(tmp_path: Path) -> None:
     assert set(tmp_path.iterdir()) == {output, page}
 
 
+@pytest.mark.around_core
 def test_file_that_cannot_be_written_at_the_end(trace: Trace, tmp_path: Path) -> None:
     page = tmp_path / "gone" / "page.html"
     page.parent.mkdir()
@@ -1096,6 +1105,7 @@ def test_file_that_cannot_be_written_at_the_end(trace: Trace, tmp_path: Path) ->
 SHOW = "import sys, greenlet; greenlet.greenlet(int).switch(); print(__name__, *sys.argv[1:])"
 
 
+@pytest.mark.around_core
 def test_forms(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(SHOW)
@@ -1119,6 +1129,7 @@ def test_forms(tmp_path: Path) -> None:
     validate(json.loads((tmp_path / "trace.json").read_text()))
 
 
+@pytest.mark.around_core
 def test_program_is_started_as_without(tmp_path: Path) -> None:
     program = tmp_path / "look.py"
     program.write_text(
@@ -1134,6 +1145,7 @@ def test_program_is_started_as_without(tmp_path: Path) -> None:
     assert ours.stdout == plain.stdout
 
 
+@pytest.mark.around_core
 @pytest.mark.parametrize(
     ("arguments", "json_name", "page_name"),
     [
@@ -1157,6 +1169,7 @@ def test_files(
         assert found == (None if name is None else str(Path.cwd() / name))
 
 
+@pytest.mark.around_core
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -1182,6 +1195,7 @@ def test_errors(tmp_path: Path, arguments: list[str], message: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.around_core
 @pytest.mark.parametrize("option", ["-o", "--html="])
 def test_only_recordings_are_replaced(tmp_path: Path, option: str) -> None:
     program = tmp_path / "program.html"
@@ -1201,6 +1215,7 @@ def test_only_recordings_are_replaced(tmp_path: Path, option: str) -> None:
         assert (tmp_path / "empty.html").stat().st_size > 1000
 
 
+@pytest.mark.around_core
 def test_devices_are_written_to(tmp_path: Path) -> None:
     done = command("-o", "/dev/stdout", "-c", "import greenlet", cwd=tmp_path)
     validate(json.loads(done.stdout))
@@ -1208,6 +1223,7 @@ def test_devices_are_written_to(tmp_path: Path) -> None:
     assert done.stderr == "greenlane trace: cannot write /dev/full: No space left on device\n"
 
 
+@pytest.mark.around_core
 def test_arguments_that_are_not_unicode(tmp_path: Path) -> None:
     code = "import greenlet; greenlet.greenlet(int).switch()"
     done = command("-o", "out.json", "--html", "-c", code, os.fsdecode(b"\xff"), cwd=tmp_path)
@@ -1217,6 +1233,7 @@ def test_arguments_that_are_not_unicode(tmp_path: Path) -> None:
     assert trace["otherData"]["command"].endswith("\udcff'")
 
 
+@pytest.mark.around_core
 def test_page_of_another_name_is_not_taken_for_the_program(tmp_path: Path) -> None:
     done = command("--html", "page", "app.py", returncode=2, cwd=tmp_path)
     assert "must end in .html, or be given as --html=page" in done.stderr
@@ -1225,6 +1242,7 @@ def test_page_of_another_name_is_not_taken_for_the_program(tmp_path: Path) -> No
     assert "'o.json' is a recording, no program; a page of that name is --html=o" in done.stderr
 
 
+@pytest.mark.around_core
 def test_directory_that_is_gone(tmp_path: Path) -> None:
     code = f"""
     import os, sys
@@ -1236,6 +1254,7 @@ def test_directory_that_is_gone(tmp_path: Path) -> None:
     assert "cannot write 'trace.json': the current directory is gone" in done.stderr
 
 
+@pytest.mark.around_core
 @pytest.mark.parametrize("value", ["", "1", "{}", "[]", '{"pid": %d}'])
 def test_variable_that_is_not_ours(value: str) -> None:
     code = """
@@ -1247,6 +1266,7 @@ def test_variable_that_is_not_ours(value: str) -> None:
     assert done.stderr.startswith("greenlane trace: GREENLANE_TRACE is not understood: ")
 
 
+@pytest.mark.around_core
 def test_no_memory_for_the_limit(tmp_path: Path) -> None:
     code = f"""
     import resource, os, sys
@@ -1260,6 +1280,7 @@ def test_no_memory_for_the_limit(tmp_path: Path) -> None:
     assert "no memory for 100000000 events; nothing is recorded" in done.stderr
 
 
+@pytest.mark.around_core
 def test_help_has_examples() -> None:
     shown = command("--help").stdout
     assert "examples:" in shown
@@ -1269,6 +1290,7 @@ def test_help_has_examples() -> None:
 # ---- The page, as far as that goes without a browser ---------------------------------------------
 
 
+@pytest.mark.around_core
 def test_page_holds_all_of_it(trace: Trace, tmp_path: Path) -> None:
     end = "</script><!--<script>"
     traced = trace(
