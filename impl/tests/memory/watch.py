@@ -6,7 +6,7 @@
 ``asan``: greenlane must have been built with ``-Db_sanitize=address,undefined``. Not watched:
 CPython itself, and what its allocator pools, which is why it gets none; frames of greenlets whose
 stack has been moved (GREENLANE_LANES), until they return; leaks, which test_leaks.py and
-test_nomemory.py look for.
+test_nomemory.py look for. What ``ASAN_OPTIONS`` has is added.
 
 ``valgrind``: greenlane must have been built with ``-DGL_VALGRIND``. The command and the processes
 that it starts are watched; what it finds makes them exit with 99.
@@ -29,10 +29,8 @@ RUNTIMES = ("libasan.so", "libubsan.so")
 ASAN = {
     # Objects of their own, with something forbidden behind them.
     "PYTHONMALLOC": "malloc",
-    # A report is a crash, which no test takes for an exit code. Memory that is freed is used again
-    # after 4 MiB of it: some tests find that it does not grow.
-    "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0:detect_stack_use_after_return=0"
-    ":quarantine_size_mb=4",
+    # A report is a crash, which no test takes for an exit code.
+    "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0:detect_stack_use_after_return=0",
     "UBSAN_OPTIONS": "abort_on_error=1:halt_on_error=1:print_stacktrace=1",
 }
 
@@ -76,6 +74,8 @@ def main(arguments: list[str]) -> int:
         if not is_sanitized():
             return fail("greenlane is not built with AddressSanitizer: nothing would be watched")
         environment.update(ASAN, LD_PRELOAD=" ".join(libraries))
+        if "ASAN_OPTIONS" in os.environ:
+            environment["ASAN_OPTIONS"] += ":" + os.environ["ASAN_OPTIONS"]
     elif shutil.which("valgrind") is None:
         return fail("no valgrind on PATH: `.ci/fetch-valgrind DIR` gets it")
     else:
