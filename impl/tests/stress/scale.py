@@ -141,6 +141,24 @@ def at_the_end_of_the_process(count: int) -> None:
 # ---- Long ----------------------------------------------------------------------------------------
 
 
+def on_a_stack_of(kib: int, work: Callable[[], None]) -> None:
+    """Let a thread work that has no room to go down as deep as a chain is long."""
+    failed: list[BaseException] = []
+
+    def watched() -> None:
+        try:
+            work()
+        except BaseException as exception:
+            failed.append(exception)
+            raise
+
+    threading.stack_size(kib * 1024)
+    thread = threading.Thread(target=watched)
+    thread.start()
+    thread.join()
+    assert not failed
+
+
 def tower(count: int, run: Callable[..., object]) -> list[greenlet]:
     """Make greenlets each of which has the next one for its parent; the last is the main one's.
 
@@ -170,15 +188,18 @@ def chain_that_ends_from_below(count: int) -> None:
 
 @chain
 def chain_of_the_dead_is_skipped(count: int) -> None:
-    made = tower(count, lambda: None)
-    assert getcurrent().switch("value") == "value"
-    assert made[0].switch("value") == "value"
-    made[0].throw(GreenletExit)
+    def work() -> None:
+        made = tower(count, lambda: None)
+        assert made[0].switch("value") == "value"
+        assert isinstance(made[0].throw(GreenletExit), GreenletExit)
+
+    on_a_stack_of(256, work)
 
 
 @chain
 def chain_is_deallocated_without_recursion(count: int) -> None:
-    """On a stack that has no room for it: CPython 3.13 goes down some 10,000 calls, not more."""
+    """CPython 3.13 goes down some 10,000 calls, not more."""
+
     outermost: list[weakref.ref[greenlet]] = []
 
     def work() -> None:
@@ -190,10 +211,7 @@ def chain_is_deallocated_without_recursion(count: int) -> None:
         del top
         assert outermost[0]() is None
 
-    threading.stack_size(2 * 1024 * 1024)
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
+    on_a_stack_of(2048, work)
     assert outermost[0]() is None
 
 
