@@ -1,4 +1,4 @@
-"""What the tests share: running code in a process of its own, compiling extensions, figures.
+"""What the tests share: running code in a process of its own, extensions, tools, figures.
 
 A test that may crash or hang the interpreter is marked ``@isolated``: it then runs in a subprocess,
 where a crash costs that test alone and is reported with the Python stack.
@@ -7,6 +7,7 @@ where a crash costs that test alone and is reported with the Python stack.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import inspect
 import os
 import shlex
@@ -17,6 +18,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import ParamSpec
 
 from greenlane import getcurrent, greenlet
@@ -25,6 +27,18 @@ TESTS = Path(__file__).resolve().parent
 IMPL = TESTS.parent.parent
 
 P = ParamSpec("P")
+
+
+def load_tool(path: str) -> ModuleType:
+    """Import a program that is no part of a package, by its path below impl/."""
+    name = Path(path).stem
+    spec = importlib.util.spec_from_file_location(name, IMPL / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses look
+    spec.loader.exec_module(module)
+    return module
 
 
 def run_script(

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-from types import ModuleType
-
 import pytest
-from support import IMPL
+from support import IMPL, load_tool
 
-
-def load_lint() -> ModuleType:
-    """Import the tool, which is no part of a package, by its path."""
-    spec = importlib.util.spec_from_file_location("lint_c", IMPL / "tools" / "lint_c.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-lint_c = load_lint()
+lint_c = load_tool("tools/lint_c.py")
 
 HEADER = "/* What it is for. */\n"
 

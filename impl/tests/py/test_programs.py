@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-from support import IMPL
+from support import load_tool
 
 pytestmark = pytest.mark.around_core
 
 
-def load_programs() -> ModuleType:
-    """Import the tool, which is no part of a package, by its path."""
-    path = IMPL / "tests" / "programs" / "programs.py"
-    spec = importlib.util.spec_from_file_location("programs", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["programs"] = module  # where dataclasses look
-    spec.loader.exec_module(module)
-    return module
-
-
-programs = load_programs()
+programs = load_tool("tests/programs/programs.py")
 
 TESTS = """
 import os, signal, sys, unittest
