@@ -2,6 +2,7 @@
 
     python impl/tests/upstream/run.py              all tests but the excluded ones
     python impl/tests/upstream/run.py test_gc      those whose name contains a word
+    python impl/tests/upstream/run.py -memory      those whose name does not
 
 Needs greenlane, greenlet, psutil and objgraph installed. Exits with 0 if all tests pass, 1 if one
 fails, 2 if a name that is listed here names no test. The tests are run from where the wheel was
@@ -91,6 +92,8 @@ def run(words: list[str]) -> int:
         test.id().removeprefix("greenlet.tests."): test
         for test in tests_in(unittest.TestLoader().discover(directory, top_level_dir=top))
     }
+    left_out = [word[1:] for word in words if word.startswith("-")]
+    words = [word for word in words if not word.startswith("-")]
     unknown = (EXCLUDED.keys() | LEAK_NO_MORE.keys()) - found.keys()
     if unknown:
         print("listed here, but there is no such test:", *sorted(unknown), file=sys.stderr)
@@ -98,7 +101,9 @@ def run(words: list[str]) -> int:
     chosen = unittest.TestSuite(
         test
         for name, test in found.items()
-        if name not in EXCLUDED and (not words or any(word in name for word in words))
+        if name not in EXCLUDED
+        and (not words or any(word in name for word in words))
+        and not any(word in name for word in left_out)
     )
     print(f"{chosen.countTestCases()} of {len(found)} tests of greenlet {greenlet.__version__}")
     for name, reason in EXCLUDED.items():
