@@ -409,6 +409,7 @@ prepare(gl_thread *thread, PyGreenlet *target, PyObject *run, const gl_arguments
         }
         /* No Python code here: the caller still has what the arguments were. */
         gl_drop_arguments(&core->call);
+        gl_stay(thread->current->pimpl);
         PyErr_SetString(PyExc_MemoryError, "no memory for the C stack of another greenlet");
     }
     Py_DECREF(run);
@@ -564,7 +565,6 @@ finish(gl_thread *thread, PyObject *result)
                 /* Its stack belongs where we still stand. */
                 gl_context_start_for_good(gl_scratch_top(thread), move_in_on_scratch, thread);
             }
-            core->status = GL_RUNNING;
             gl_error refusal;
             gl_error_fetch(&refusal);
             Py_DECREF(target);
@@ -585,10 +585,9 @@ finish(gl_thread *thread, PyObject *result)
                 lane->occupant = target->pimpl;
                 gl_context_start_for_good(gl_lane_top(lane), run_greenlet, thread);
             }
-            core->status = GL_RUNNING;
             Py_DECREF(target);
         }
-        Py_CLEAR(result);
+        Py_CLEAR(result); /* refused: the status says again that it runs */
         /* The end of the chain may be the root of another thread, if an ancestor that had not
          * started was moved there. Our own root is suspended, and can always continue. */
         PyGreenlet *next = heir->pimpl->parent != NULL ? heir->pimpl->parent : thread->main;
