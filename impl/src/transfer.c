@@ -354,6 +354,20 @@ gl_drop_arguments(gl_call *call)
     }
 }
 
+/* Are these names that a function can be called with? PyGreenlet_Switch() takes any dictionary, as it
+ * may be sent to a greenlet that has started. False with TypeError. Not inline: as finish(). */
+__attribute__((noinline)) static bool
+check_names(PyObject *kwnames)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
+        if (!PyUnicode_Check(PyTuple_GET_ITEM(kwnames, i))) {
+            PyErr_SetString(PyExc_TypeError, "keywords must be strings");
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Not inline: run_greenlet() would keep room for it on each stack. */
 __attribute__((noinline)) static void *finish(gl_thread *thread, PyObject *result);
 
@@ -380,7 +394,7 @@ run_greenlet(void *argument)
     Py_XDECREF(unused);
 
     PyObject *result = NULL;
-    if (is_called) {
+    if (is_called && (call->kwnames == NULL || check_names(call->kwnames))) {
         vectorcallfunc function = PyVectorcall_Function(core->run);
         if (function == NULL) {
             function = PyObject_Vectorcall;
