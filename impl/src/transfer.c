@@ -207,6 +207,13 @@ depart(gl_thread *thread, PyThreadState *tstate, gl_suspension *here, const gl_a
     core->status = core->is_ending ? GL_STUCK : GL_SUSPENDED;
 }
 
+/* Not inline: it is rare. */
+__attribute__((noinline)) static void
+catch_up(PyThreadState *tstate)
+{
+    gl_pystate_catch_up(tstate);
+}
+
 static inline PyObject *
 arrive(gl_thread *thread, PyThreadState *tstate, const gl_suspension *here)
 {
@@ -216,6 +223,9 @@ arrive(gl_thread *thread, PyThreadState *tstate, const gl_suspension *here)
     core->status = GL_RUNNING;
 
     /* The state is whole: from here on Python code may run. */
+    if (GL_UNLIKELY(gl_pystate_is_behind(&here->pystate, tstate))) {
+        catch_up(tstate);
+    }
     PyGreenlet *origin = thread->origin;
     PyObject *value = thread->value;
     if (GL_UNLIKELY(thread->tracer != NULL)) {

@@ -683,3 +683,60 @@ def test_one_record_for_a_thread() -> None:
     assert found
     assert all(found)
     assert is_sane()
+
+
+@pytest.mark.parametrize("how", ["settrace", "setprofile", "monitoring"])
+@isolated
+def test_watched_from_the_middle_on(how: str) -> None:
+    """What is watched changes while greenlets are suspended: their code does not fit it any more."""
+    root = getcurrent()
+    source = """
+def work():
+    for _ in range(20):
+        value = root.switch()
+        value = [value]
+    raise LookupError
+"""
+
+    def make() -> greenlet:
+        names: dict[str, Any] = {"root": root}
+        exec(source, names)  # code that nobody has watched so far
+        child = greenlet(names["work"])
+        child.switch()
+        return child
+
+    def callback(*_arguments: object) -> Any:
+        return callback
+
+    def watch(*, yes: bool) -> None:
+        if how != "monitoring":
+            getattr(sys, how)(callback if yes else None)
+        elif hasattr(sys, "monitoring"):
+            events = sys.monitoring.events
+            if yes:
+                sys.monitoring.use_tool_id(3, "watch")
+                for event in (events.LINE, events.CALL, events.PY_UNWIND, events.C_RETURN):
+                    sys.monitoring.register_callback(3, event, callback)
+                sys.monitoring.set_events(3, events.LINE | events.CALL | events.PY_UNWIND)
+            else:
+                sys.monitoring.set_events(3, 0)
+                sys.monitoring.free_tool_id(3)
+
+    children = [make() for _ in range(8)]
+    watch(yes=True)
+    for child in children[:4]:
+        with contextlib.suppress(LookupError):
+            child.throw(LookupError)
+        assert child.dead
+    del children[:2]
+    children += [make() for _ in range(4)]
+    for turn in range(26):
+        watch(yes=bool(turn % 2))
+        for child in children:
+            with contextlib.suppress(LookupError):
+                child.switch(turn)
+        if turn % 5 == 0:
+            children.pop()
+            children.append(make())
+    watch(yes=False)
+    assert is_sane()
