@@ -80,6 +80,7 @@
 #include <internal/pycore_pythonrun.h>
 #include <internal/pycore_stackref.h>
 #include <internal/pycore_tstate.h>
+#include <opcode_ids.h>
 #endif
 #if PY_VERSION_HEX >= 0x030F0000
 #include <internal/pycore_ceval.h>
@@ -274,11 +275,27 @@ gl_slot_empty(gl_slot *slot)
 /* Where the slots of a frame end that are in use. */
 #if PY_VERSION_HEX >= 0x030E0000
 
+/* Is the frame in the middle of POP_EXCEPT? That gives the reference of the topmost slot away and
+ * drops the exception that was handled, which may run code, before it pops the slot. Where sys.
+ * monitoring or sys.settrace() have put another instruction in its place it is not known. */
+static inline bool
+gl_may_pop_exception(const struct _PyInterpreterFrame *frame)
+{
+    const int opcode = frame->instr_ptr->op.code;
+    return opcode == POP_EXCEPT || opcode == INSTRUMENTED_LINE ||
+           opcode == INSTRUMENTED_INSTRUCTION;
+}
+
 static inline gl_slot *
 gl_frame_end(struct _PyInterpreterFrame *frame, const gl_operands *operands)
 {
     (void)operands;
-    return frame->stackpointer != NULL ? frame->stackpointer : frame->localsplus;
+    if (frame->stackpointer == NULL) {
+        return frame->localsplus;
+    }
+    const PyCodeObject *code = (PyCodeObject *)PyStackRef_AsPyObjectBorrow(frame->f_executable);
+    gl_slot *const stack = frame->localsplus + code->co_nlocalsplus;
+    return frame->stackpointer - (frame->stackpointer > stack && gl_may_pop_exception(frame));
 }
 
 #else

@@ -740,3 +740,56 @@ def work():
             children.append(make())
     watch(yes=False)
     assert is_sane()
+
+
+@pytest.mark.parametrize("thread_ends", [False, True])
+@isolated
+def test_suspended_where_a_handled_exception_is_dropped(thread_ends: bool) -> None:
+    """The one handled before is the interpreter's again, and still on the frame's stack."""
+    kept: list[Outer] = []
+    counts: list[int] = []
+
+    class Outer(Exception):
+        pass
+
+    class Inner(Exception):
+        def __del__(self) -> None:
+            getcurrent().parent.switch()  # type: ignore[union-attr]
+
+    def handle() -> None:
+        try:
+            raise kept[0]
+        except Outer:
+            try:
+                raise Inner
+            except Inner:
+                pass
+            getcurrent().parent.switch()  # type: ignore[union-attr]
+
+    def run() -> None:
+        child = greenlet(handle)
+        child.switch()
+        visited = sum(each is kept[0] for each in gc.get_referents(child))
+        gc.collect()
+        if thread_ends:
+            children.append(child)
+        else:
+            child.switch()
+            child.switch()
+            assert child.dead
+        counts.append(visited)
+
+    children: list[greenlet] = []
+    for _ in range(20):
+        kept[:] = [Outer()]
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        assert not any(children)
+        children.clear()
+        kept[0].__traceback__ = None
+        gc.collect()
+        counts.append(sys.getrefcount(kept[0]))
+        assert counts.pop() >= sys.getrefcount(Outer()), "kept, at least"
+        assert counts.pop() <= 1
+    assert is_sane()
