@@ -143,6 +143,7 @@ struct gl_thread {
     gl_thread *next_late; /* see thread.c */
     gl_thread *next_free; /* when the record is nobody's */
     PyObject *late_dict;  /* borrowed */
+    long process;         /* where it became late */
     bool is_late;
 };
 
@@ -346,6 +347,15 @@ static inline bool
 gl_can_continue(const gl_core *core)
 {
     return core->status == GL_SUSPENDED || (core->status == GL_EVICTED && !core->is_ending);
+}
+
+/* The greenlet that runs could not leave for another one. If it was about to end it had said that
+ * its stack is not needed any more: it is. To be said before the refusal is raised, which drops the
+ * exception that it ended with and so may run Python code. */
+static inline void
+gl_stay(gl_core *running)
+{
+    running->status = GL_RUNNING;
 }
 
 /* Is a greenlet's first data stack chunk the tail of its lane? */

@@ -22,6 +22,10 @@
  *                        will never run again; false if its data stack must stay because somebody
  *                        holds its frames. May run Python code. Unless it `drops`, it only cuts the
  *                        frames loose from the C stack, and says whether they are held
+ *   gl_pystate_is_behind(), gl_pystate_catch_up()
+ *                        has what sys.monitoring and sys.settrace() watch changed while the
+ *                        greenlet that has just been loaded was suspended; tells its frames. The
+ *                        latter allocates, but runs no Python code
  *   gl_pystate_hide(), gl_pystate_unhide()
  *                        keep the chain of frames whole while the stack is elsewhere
  *   GL_SMALLEST_CHUNK    bytes of the smallest first chunk of a data stack
@@ -76,6 +80,11 @@
 #include <internal/pycore_pythonrun.h>
 #include <internal/pycore_stackref.h>
 #include <internal/pycore_tstate.h>
+#include <opcode_ids.h>
+#endif
+#if PY_VERSION_HEX >= 0x030F0000
+#include <internal/pycore_ceval.h>
+#include <internal/pycore_code.h>
 #endif
 
 #include <stdbool.h>
@@ -266,11 +275,27 @@ gl_slot_empty(gl_slot *slot)
 /* Where the slots of a frame end that are in use. */
 #if PY_VERSION_HEX >= 0x030E0000
 
+/* Is the frame in the middle of POP_EXCEPT? That gives the reference of the topmost slot away and
+ * drops the exception that was handled, which may run code, before it pops the slot. Where sys.
+ * monitoring or sys.settrace() have put another instruction in its place it is not known. */
+static inline bool
+gl_may_pop_exception(const struct _PyInterpreterFrame *frame)
+{
+    const int opcode = frame->instr_ptr->op.code;
+    return opcode == POP_EXCEPT || opcode == INSTRUMENTED_LINE ||
+           opcode == INSTRUMENTED_INSTRUCTION;
+}
+
 static inline gl_slot *
 gl_frame_end(struct _PyInterpreterFrame *frame, const gl_operands *operands)
 {
     (void)operands;
-    return frame->stackpointer != NULL ? frame->stackpointer : frame->localsplus;
+    if (frame->stackpointer == NULL) {
+        return frame->localsplus;
+    }
+    const PyCodeObject *code = (PyCodeObject *)PyStackRef_AsPyObjectBorrow(frame->f_executable);
+    gl_slot *const stack = frame->localsplus + code->co_nlocalsplus;
+    return frame->stackpointer - (frame->stackpointer > stack && gl_may_pop_exception(frame));
 }
 
 #else
@@ -1233,7 +1258,43 @@ typedef struct {
     PyObject *current_executor; /* of the JIT */
     gl_stack_bounds stack_bounds;
     int py_recursion_depth;
+    uintptr_t monitoring; /* the version of what is watched */
 } gl_pystate;
+
+/* The instructions of code that is being executed must fit what sys.monitoring and sys.settrace()
+ * watch: an exception that leaves a frame whose code has never been made to crashes this version,
+ * once anybody wants to know of that. CPython makes it fit where a function starts or goes on, in
+ * loops, and at each change for all frames that it finds, which those of suspended greenlets are
+ * not among. */
+#define GL_HAVE_MONITORING_VERSION
+
+static inline uintptr_t
+gl_monitoring_version(const PyThreadState *tstate)
+{
+    return __atomic_load_n(&tstate->eval_breaker, __ATOMIC_RELAXED) &
+           ~(uintptr_t)_PY_EVAL_EVENTS_MASK;
+}
+
+static inline bool
+gl_pystate_is_behind(const gl_pystate *saved, const PyThreadState *tstate)
+{
+    return saved->monitoring != gl_monitoring_version(tstate);
+}
+
+static inline void
+gl_pystate_catch_up(PyThreadState *tstate)
+{
+    PyObject *pending = PyErr_GetRaisedException();
+    for (struct _PyInterpreterFrame *f = tstate->current_frame; f != NULL; f = f->previous) {
+        if (f->owner < FRAME_OWNED_BY_INTERPRETER) {
+            PyObject *code = PyStackRef_AsPyObjectBorrow(f->f_executable);
+            if (_Py_Instrument((PyCodeObject *)code, tstate->interp) < 0) {
+                PyErr_Clear(); /* no memory: at the next chance */
+            }
+        }
+    }
+    PyErr_SetRaisedException(pending);
+}
 
 static inline void
 gl_pystate_save(gl_pystate *saved, const PyThreadState *tstate)
@@ -1245,6 +1306,7 @@ gl_pystate_save(gl_pystate *saved, const PyThreadState *tstate)
     saved->py_recursion_depth = tstate->py_recursion_limit - tstate->py_recursion_remaining;
     saved->current_executor = tstate->current_executor;
     saved->stack_bounds = *gl_stack_bounds_of(tstate);
+    saved->monitoring = gl_monitoring_version(tstate);
 }
 
 static inline void
@@ -1332,6 +1394,24 @@ gl_pystate_check(void)
 
 /* ---- What changed less often -------------------------------------------------------------------
  */
+
+#ifndef GL_HAVE_MONITORING_VERSION
+
+static inline bool
+gl_pystate_is_behind(const gl_pystate *saved, const PyThreadState *tstate)
+{
+    (void)saved;
+    (void)tstate;
+    return false;
+}
+
+static inline void
+gl_pystate_catch_up(PyThreadState *tstate)
+{
+    (void)tstate;
+}
+
+#endif
 
 /* Exceptions are one object since 3.12. */
 #if PY_VERSION_HEX < 0x030C0000

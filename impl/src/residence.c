@@ -230,12 +230,14 @@ gl_bring_in(gl_thread *thread, gl_core *core)
     gl_core *out = core->lane->occupant;
     size_t room = room_needed(out, running);
     if (must_stay(thread, out, room)) {
+        gl_stay(running);
         PyErr_SetString(gl_module.error,
                         "cannot switch to a greenlet whose place on a shared stack is taken by one "
                         "that is in the middle of a garbage collection");
         return GL_ENTRANCE_REFUSED;
     }
     if (room > 0 && !reserve(thread, room)) {
+        gl_stay(running);
         PyErr_NoMemory();
         return GL_ENTRANCE_REFUSED;
     }

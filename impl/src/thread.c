@@ -23,6 +23,9 @@
 #include "context/valgrind.h"
 
 #include <stdlib.h>
+#if defined(HAVE_FORK)
+#include <unistd.h>
+#endif
 
 _Thread_local gl_thread *gl_thread_hint GL_TLS_MODEL;
 
@@ -193,6 +196,34 @@ has_thread_state(const gl_thread *thread)
     return tstate != NULL;
 }
 
+/* Tells a process from the one that it was forked from. */
+static long
+process_id(void)
+{
+#if defined(HAVE_FORK)
+    return (long)getpid();
+#else
+    return 0;
+#endif
+}
+
+/* A late record has been retired, but not by its guard: the thread state is gone, and the dictionary
+ * is not. Mostly the dictionary is lost, with the reference that the thread state had. But in a
+ * forked child and at the interpreter's end CPython forgets all other thread states first, and then
+ * clears one after the other: those that it has not come to own theirs, and will drop it. */
+static void
+release_late_dict(const gl_thread *thread)
+{
+    PyObject *dict = thread->late_dict;
+    /* The record may be used again before the dictionary goes. */
+    if (PyDict_DelItem(dict, gl_module.str_guard) < 0) {
+        PyErr_Clear();
+    }
+    if (thread->process == process_id() && !gl_is_finalizing()) {
+        Py_DECREF(dict);
+    }
+}
+
 static void
 retire_late_records(void)
 {
@@ -211,8 +242,7 @@ retire_late_records(void)
         }
         if (thread->id != 0) {
             retire(thread);
-            /* The reference of a thread state that is gone; the guard goes with it. */
-            Py_DECREF(thread->late_dict);
+            release_late_dict(thread);
         }
         gl_thread_release(thread); /* the list's count */
     }
@@ -227,7 +257,8 @@ gl_thread_refresh(gl_thread *thread)
     }
 }
 
-/* Makes the record of the calling thread and hangs the guard into its thread state. */
+/* Makes the record of the calling thread and hangs the guard into its thread state. There must be no
+ * pending exception. */
 static gl_thread *
 enrol(PyObject *thread_dict, PyThreadState *tstate)
 {
@@ -243,21 +274,21 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
         gl_thread_release(thread);
         return NULL;
     }
+    PyObject *guard = PyCapsule_New(thread, guard_name, guard_destructor);
+    /* Garbage may have been collected meanwhile that used greenlets: one record is enough. */
+    gl_thread *other = guard != NULL ? record_in(thread_dict) : NULL;
+    if (guard == NULL || other != NULL || PyErr_Occurred() != NULL) {
+        Py_XDECREF(guard); /* the record has no thread state to be retired from */
+        main->pimpl->status = GL_DEAD;
+        Py_DECREF(main);
+        gl_thread_release(thread);
+        return other;
+    }
     thread->main = main;
     thread->current = (PyGreenlet *)Py_NewRef((PyObject *)main);
     thread->tstate = tstate;
     thread->id = tstate->id;
     main_greenlet_count++;
-    PyObject *guard = PyCapsule_New(thread, guard_name, guard_destructor);
-    if (guard == NULL) {
-        main_greenlet_count--;
-        thread->tstate = NULL;
-        thread->id = 0;
-        Py_CLEAR(thread->current);
-        Py_CLEAR(thread->main);
-        gl_thread_release(thread);
-        return NULL;
-    }
     int error = PyDict_SetItem(thread_dict, gl_module.str_guard, guard);
     Py_DECREF(guard); /* on error this retires the record */
     if (error < 0) {
@@ -266,6 +297,23 @@ enrol(PyObject *thread_dict, PyThreadState *tstate)
     end_left_stacks();
     gl_signal_stack_begin(&thread->signal_stack);
     gl_record_thread(thread);
+    return thread;
+}
+
+/* The record in a thread state's dictionary, made if there is none. NULL with an exception; there
+ * must be none pending. */
+static gl_thread *
+find_or_enrol(PyObject *thread_dict, PyThreadState *tstate)
+{
+    gl_thread *thread = record_in(thread_dict);
+    if (thread == NULL && PyErr_Occurred() == NULL && late_count >= late_threshold) {
+        /* What that runs may use greenlets, and make the record. */
+        retire_late_records();
+        thread = record_in(thread_dict);
+    }
+    if (thread == NULL && PyErr_Occurred() == NULL) {
+        thread = enrol(thread_dict, tstate);
+    }
     return thread;
 }
 
@@ -281,29 +329,22 @@ gl_thread_find(PyThreadState *tstate)
     /* A throw comes here with the exception that it throws. */
     gl_error pending;
     gl_error_fetch(&pending);
-    gl_thread *thread = record_in(thread_dict);
-    if (thread == NULL && PyErr_Occurred() != NULL) {
+    gl_thread *thread = find_or_enrol(thread_dict, tstate);
+    if (thread == NULL) {
         gl_error_drop(&pending);
         return NULL;
     }
+    if (late && !thread->is_late) {
+        gl_thread_retain(thread);
+        thread->is_late = true;
+        thread->late_dict = thread_dict;
+        thread->process = process_id();
+        thread->next_late = late_records;
+        late_records = thread;
+        late_count++;
+    }
+    gl_thread_hint = thread;
     gl_error_restore(&pending);
-    if (thread == NULL) {
-        if (late_count >= late_threshold) {
-            retire_late_records();
-        }
-        thread = enrol(thread_dict, tstate);
-        if (thread != NULL && late) {
-            gl_thread_retain(thread);
-            thread->is_late = true;
-            thread->late_dict = thread_dict;
-            thread->next_late = late_records;
-            late_records = thread;
-            late_count++;
-        }
-    }
-    if (thread != NULL) {
-        gl_thread_hint = thread;
-    }
     return thread;
 }
 

@@ -207,6 +207,13 @@ depart(gl_thread *thread, PyThreadState *tstate, gl_suspension *here, const gl_a
     core->status = core->is_ending ? GL_STUCK : GL_SUSPENDED;
 }
 
+/* Not inline: it is rare. */
+__attribute__((noinline)) static void
+catch_up(PyThreadState *tstate)
+{
+    gl_pystate_catch_up(tstate);
+}
+
 static inline PyObject *
 arrive(gl_thread *thread, PyThreadState *tstate, const gl_suspension *here)
 {
@@ -216,6 +223,9 @@ arrive(gl_thread *thread, PyThreadState *tstate, const gl_suspension *here)
     core->status = GL_RUNNING;
 
     /* The state is whole: from here on Python code may run. */
+    if (GL_UNLIKELY(gl_pystate_is_behind(&here->pystate, tstate))) {
+        catch_up(tstate);
+    }
     PyGreenlet *origin = thread->origin;
     PyObject *value = thread->value;
     if (GL_UNLIKELY(thread->tracer != NULL)) {
@@ -354,6 +364,20 @@ gl_drop_arguments(gl_call *call)
     }
 }
 
+/* Are these names that a function can be called with? PyGreenlet_Switch() takes any dictionary, as it
+ * may be sent to a greenlet that has started. False with TypeError. Not inline: as finish(). */
+__attribute__((noinline)) static bool
+check_names(PyObject *kwnames)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
+        if (!PyUnicode_Check(PyTuple_GET_ITEM(kwnames, i))) {
+            PyErr_SetString(PyExc_TypeError, "keywords must be strings");
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Not inline: run_greenlet() would keep room for it on each stack. */
 __attribute__((noinline)) static void *finish(gl_thread *thread, PyObject *result);
 
@@ -380,7 +404,7 @@ run_greenlet(void *argument)
     Py_XDECREF(unused);
 
     PyObject *result = NULL;
-    if (is_called) {
+    if (is_called && (call->kwnames == NULL || check_names(call->kwnames))) {
         vectorcallfunc function = PyVectorcall_Function(core->run);
         if (function == NULL) {
             function = PyObject_Vectorcall;
@@ -409,6 +433,7 @@ prepare(gl_thread *thread, PyGreenlet *target, PyObject *run, const gl_arguments
         }
         /* No Python code here: the caller still has what the arguments were. */
         gl_drop_arguments(&core->call);
+        gl_stay(thread->current->pimpl);
         PyErr_SetString(PyExc_MemoryError, "no memory for the C stack of another greenlet");
     }
     Py_DECREF(run);
@@ -564,7 +589,6 @@ finish(gl_thread *thread, PyObject *result)
                 /* Its stack belongs where we still stand. */
                 gl_context_start_for_good(gl_scratch_top(thread), move_in_on_scratch, thread);
             }
-            core->status = GL_RUNNING;
             gl_error refusal;
             gl_error_fetch(&refusal);
             Py_DECREF(target);
@@ -585,10 +609,9 @@ finish(gl_thread *thread, PyObject *result)
                 lane->occupant = target->pimpl;
                 gl_context_start_for_good(gl_lane_top(lane), run_greenlet, thread);
             }
-            core->status = GL_RUNNING;
             Py_DECREF(target);
         }
-        Py_CLEAR(result);
+        Py_CLEAR(result); /* refused: the status says again that it runs */
         /* The end of the chain may be the root of another thread, if an ancestor that had not
          * started was moved there. Our own root is suspended, and can always continue. */
         PyGreenlet *next = heir->pimpl->parent != NULL ? heir->pimpl->parent : thread->main;

@@ -220,6 +220,21 @@ def test_switch_copies_keywords(capi_probe: str) -> None:
 
 
 @isolated
+def test_switch_with_keywords_that_are_no_strings(capi_probe: str) -> None:
+    """No function is called with them; to a greenlet that has started they are sent."""
+    api = load("capi_probe", capi_probe)
+    named = {"sep": "", 1: 2}
+    for run in (print, dict, str.format, lambda *args, **kwargs: (args, kwargs)):
+        child = greenlet(run)
+        assert message_of(TypeError, api.switch, child, ("",), named) == "keywords must be strings"
+        assert child.dead
+    back = getcurrent()
+    child = greenlet(lambda: back.switch())
+    child.switch()
+    assert api.switch(child, None, named) == named
+
+
+@isolated
 def test_switch_keeps_references(capi_probe: str) -> None:
     api = load("capi_probe", capi_probe)
     marker, args, named = object(), (object(),), {"key": object()}

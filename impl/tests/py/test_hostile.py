@@ -10,6 +10,7 @@ import gc
 import os
 import re
 import sys
+import textwrap
 import threading
 import time
 import weakref
@@ -526,3 +527,269 @@ def test_running_in_another_thread_when_forked() -> None:
     leave.set()
     thread.join()
     assert os.waitstatus_to_exitcode(status) == 42
+
+
+@isolated
+def test_end_that_is_refused_drops_an_exception_that_switches() -> None:
+    """The parent's place is taken, and what is dropped for the error runs: the stack is still used."""
+    lanes.set_limit(0)
+    gc.disable()
+    root = getcurrent()
+    outcomes: list[str] = []
+
+    def descend(depth: int, bottom: Callable[[], None]) -> None:
+        if depth == 0:
+            bottom()
+        else:
+            [None].sort(key=lambda _: descend(depth - 1, bottom))  # C functions: a large stack
+
+    class Dropped(Exception):
+        def __del__(self) -> None:
+            descend(40, self.args[0].switch)
+
+    class Leaving:
+        def __del__(self) -> None:
+            root.switch()
+
+    def end(parent: greenlet, other: greenlet) -> None:
+        getcurrent().parent = parent
+        root.switch()
+        raise Dropped(other)
+
+    def wait() -> None:
+        while True:
+            root.switch("back")
+
+    # Eight shared lanes are taken in turn: no child has that of its parent, each that of its other.
+    parents = [greenlet(wait) for _ in range(24)]
+    others = [greenlet(wait) for _ in range(25)]
+    children = [greenlet(end) for _ in parents]
+    for each in [*parents, *others]:
+        each.switch()
+    for child, ancestor, other in zip(children, parents, others[1:], strict=True):
+        child.switch(ancestor, other)
+    leaving = Leaving()
+    leaving.knot = leaving  # type: ignore[attr-defined]
+    del leaving
+    collector = greenlet(gc.collect)
+    collector.switch()  # is left in the middle of the collection
+    for child in children:
+        try:
+            outcomes.append(child.switch())
+        except Dropped:
+            outcomes.append("delivered")
+        except error:
+            outcomes.append("not run")
+    sys.unraisablehook = lambda _: None  # those that came back are killed in the middle of __del__()
+    assert outcomes.count("not run") == 3
+    assert outcomes.count("back") == 3, "the parent is on the lane of the collector"
+    collector.switch()
+    assert is_sane()
+
+
+STARTED_LATE = """
+    import os
+    import sys
+    import _thread
+    import threading
+    import time
+    from greenlane import _greenlet, getcurrent, greenlet
+
+    class Asking:
+        def __del__(self):
+            _greenlet.get_total_main_greenlets()
+            kept.append([{"a": number} for number in range(300)])
+
+    def in_thread():
+        getcurrent()  # the thread has had no dictionary before
+        _greenlet.set_thread_local("asking", Asking())
+        ready.release()
+        time.sleep(600)
+
+    kept = []
+    ready = threading.Semaphore(0)
+    for _ in range(4):
+        _thread.start_new_thread(in_thread, ())
+        ready.acquire()
+"""
+
+
+def test_looking_for_ended_threads_when_forked() -> None:
+    """The interpreter first forgets the threads that are no more, and then clears their states."""
+    code = """
+    import warnings
+    warnings.simplefilter("ignore")
+    pid = os.fork()
+    if pid == 0:
+        more = [{"b": 1} for _ in range(3000)]
+        whole = [[{"a": number} for number in range(300)]] * 4
+        os._exit(42 if kept == whole and greenlet(lambda: 1).switch() == 1 else 4)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """
+    assert run_script(textwrap.dedent(STARTED_LATE) + textwrap.dedent(code)).stdout == "42\n"
+
+
+def test_looking_for_ended_threads_at_the_end() -> None:
+    assert run_script(STARTED_LATE, environment={"MALLOC_PERTURB_": "165"}).stderr == ""
+
+
+@isolated
+def test_one_record_for_a_thread() -> None:
+    """What runs during a thread's first use of greenlets uses them, too: that was the first, then."""
+    made: list[tuple[int, greenlet, greenlet]] = []
+    found: list[int] = []
+
+    class Starting:
+        def __del__(self) -> None:
+            root = getcurrent()
+            child = greenlet(root.switch)
+            child.switch("suspended")
+            made.append((threading.get_native_id(), root, child))
+
+    class Late:
+        """Uses greenlets after the end of its thread, and leaves something to those that follow."""
+
+        def __del__(self) -> None:
+            getcurrent().left = Starting()  # type: ignore[attr-defined]
+
+    def ending() -> None:
+        _greenlet.set_thread_local("late", Late())
+
+    def beginning() -> None:
+        root = getcurrent()
+        found.extend(
+            child.switch("ended") == "ended" and child.dead and its_root is root
+            for thread, its_root, child in made
+            if thread == threading.get_native_id()
+        )
+
+    def collecting() -> None:
+        starting = Starting()
+        starting.knot = starting  # type: ignore[attr-defined]
+        del starting
+        gc.set_threshold(1)
+        beginning()
+        gc.set_threshold(0)
+
+    def run(function: Callable[[], None]) -> None:
+        thread = threading.Thread(target=function)
+        thread.start()
+        thread.join()
+
+    for _ in range(6):
+        run(ending)
+        run(beginning)
+        run(collecting)
+    assert found
+    assert all(found)
+    assert is_sane()
+
+
+@pytest.mark.parametrize("how", ["settrace", "setprofile", "monitoring"])
+@isolated
+def test_watched_from_the_middle_on(how: str) -> None:
+    """What is watched changes while greenlets are suspended: their code does not fit it any more."""
+    root = getcurrent()
+    source = """
+def work():
+    for _ in range(20):
+        value = root.switch()
+        value = [value]
+    raise LookupError
+"""
+
+    def make() -> greenlet:
+        names: dict[str, Any] = {"root": root}
+        exec(source, names)  # code that nobody has watched so far
+        child = greenlet(names["work"])
+        child.switch()
+        return child
+
+    def callback(*_arguments: object) -> Any:
+        return callback
+
+    def watch(*, yes: bool) -> None:
+        if how != "monitoring":
+            getattr(sys, how)(callback if yes else None)
+        elif hasattr(sys, "monitoring"):
+            events = sys.monitoring.events
+            if yes:
+                sys.monitoring.use_tool_id(3, "watch")
+                for event in (events.LINE, events.CALL, events.PY_UNWIND, events.C_RETURN):
+                    sys.monitoring.register_callback(3, event, callback)
+                sys.monitoring.set_events(3, events.LINE | events.CALL | events.PY_UNWIND)
+            else:
+                sys.monitoring.set_events(3, 0)
+                sys.monitoring.free_tool_id(3)
+
+    children = [make() for _ in range(8)]
+    watch(yes=True)
+    for child in children[:4]:
+        with contextlib.suppress(LookupError):
+            child.throw(LookupError)
+        assert child.dead
+    del children[:2]
+    children += [make() for _ in range(4)]
+    for turn in range(26):
+        watch(yes=bool(turn % 2))
+        for child in children:
+            with contextlib.suppress(LookupError):
+                child.switch(turn)
+        if turn % 5 == 0:
+            children.pop()
+            children.append(make())
+    watch(yes=False)
+    assert is_sane()
+
+
+@pytest.mark.parametrize("thread_ends", [False, True])
+@isolated
+def test_suspended_where_a_handled_exception_is_dropped(thread_ends: bool) -> None:
+    """The one handled before is the interpreter's again, and still on the frame's stack."""
+    kept: list[Outer] = []
+    counts: list[int] = []
+
+    class Outer(Exception):
+        pass
+
+    class Inner(Exception):
+        def __del__(self) -> None:
+            getcurrent().parent.switch()  # type: ignore[union-attr]
+
+    def handle() -> None:
+        try:
+            raise kept[0]
+        except Outer:
+            try:
+                raise Inner
+            except Inner:
+                pass
+            getcurrent().parent.switch()  # type: ignore[union-attr]
+
+    def run() -> None:
+        child = greenlet(handle)
+        child.switch()
+        visited = sum(each is kept[0] for each in gc.get_referents(child))
+        gc.collect()
+        if thread_ends:
+            children.append(child)
+        else:
+            child.switch()
+            child.switch()
+            assert child.dead
+        counts.append(visited)
+
+    children: list[greenlet] = []
+    for _ in range(20):
+        kept[:] = [Outer()]
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        assert not any(children)
+        children.clear()
+        kept[0].__traceback__ = None
+        gc.collect()
+        counts.append(sys.getrefcount(kept[0]))
+        assert counts.pop() >= sys.getrefcount(Outer()), "kept, at least"
+        assert counts.pop() <= 1
+    assert is_sane()
