@@ -52,7 +52,8 @@
 #define WARM_LANES ((size_t)16)
 #define MAX_IDLE_LANES ((size_t)1024)
 
-#define TRIM_SHARED_EVERY 64
+/* Not a multiple of how many lanes are shared in turn: it would be the same one each time. */
+#define TRIM_SHARED_EVERY 61
 
 /* So many shared lanes are made when so many tenants have a lane of their own. */
 #define RESERVED 2

@@ -549,6 +549,22 @@ def test_memory_of_deep_use_is_given_back() -> None:
 
 
 @isolated
+def test_shared_lanes_give_deep_use_back(stack_probe: str) -> None:
+    """Each of them, now and then, though it stays with the thread."""
+    sys.path.insert(0, stack_probe)
+    use = __import__("stack_probe").use
+    lanes.set_limit(0)
+    greenlet(len).switch(())
+    before = resident_kib()
+    for _ in range(16):
+        greenlet(use).switch(4 * MIB)
+    assert resident_kib() - before > 24 * 1024
+    for _ in range(1_000):
+        greenlet(len).switch(())
+    assert resident_kib() - before < 4 * 1024
+
+
+@isolated
 def test_threads_give_their_lanes_back() -> None:
     from threading import Thread  # only here: starting threads costs the other tests nothing
 
