@@ -361,13 +361,27 @@ finalize(PyObject *object)
     gl_error_restore(&pending);
 }
 
-/* tp_finalize: called by the collector, and when a subclass is deallocated. */
+/* Does the current greenlet descend from this one? */
+static bool
+is_awaited(const PyGreenlet *self)
+{
+    const gl_thread *thread = self->pimpl->thread;
+    const PyGreenlet *each = thread != NULL ? thread->current : NULL;
+    while (each != NULL && each != self) {
+        each = each->pimpl->parent;
+    }
+    return each != NULL;
+}
+
+/* tp_finalize: called by the collector, when a subclass is deallocated, and by who calls __del__().
+ * Only the last can mean an ancestor of the current greenlet, which must not become its child. */
 static void
 green_finalize(PyObject *object)
 {
     PyGreenlet *self = (PyGreenlet *)object;
     gl_core *core = self->pimpl;
-    if (core == NULL) {
+    if (core == NULL ||
+        (Py_REFCNT(self) > 1 && !gl_is_collecting(gl_tstate_get()) && is_awaited(self))) {
         return;
     }
     core->was_finalized = true;

@@ -241,6 +241,120 @@ def test_end_below_a_parent_that_was_moved_to_another_thread() -> None:
 
 
 @isolated
+def test_moved_to_another_thread_while_its_run_is_looked_up() -> None:
+    """Whoever starts it: a switch, a throw, the death of a child."""
+    roots: list[greenlet] = []
+    ran: list[object] = []
+    done = threading.Event()
+
+    class Moving(greenlet):
+        @property
+        def run(self) -> Any:  # type: ignore[override]
+            self.parent = roots[0]
+            return ran.append
+
+    def in_thread() -> None:
+        roots.append(getcurrent())
+        done.wait()
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    while not roots:
+        time.sleep(0.001)
+    moved = [Moving() for _ in range(3)]
+    attempts: list[Callable[[], object]] = [
+        lambda: moved[0].switch(1),
+        lambda: moved[1].throw(KeyError),
+        greenlet(lambda: 1, moved[2]).switch,
+    ]
+    refusals: list[str] = []
+    for attempt in attempts:
+        try:
+            attempt()
+        except error as raised:
+            refusals.append(str(raised).splitlines()[0])
+    done.set()
+    thread.join()
+    assert refusals == ["Cannot switch to a different thread"] * 3
+    assert ran == []
+    assert [(bool(each), each.dead) for each in moved] == [(False, False)] * 3
+    assert is_sane()
+
+
+@isolated
+def test_finalizer_of_an_ancestor_is_called() -> None:
+    """By name. Were it killed by its descendant, each would be the other's parent."""
+
+    def outer() -> str:
+        me = getcurrent()
+        result = greenlet(lambda: me.__del__() or "inner").switch()  # type: ignore[attr-defined]
+        assert result == "inner"
+        greenlet(len).parent = getcurrent()
+        return "outer"
+
+    one = greenlet(outer)
+    assert one.switch() == "outer"
+    for each in one, getcurrent(), greenlet(len):
+        each.__del__()  # type: ignore[attr-defined]
+    sleeper = suspended()
+    sleeper.__del__()  # type: ignore[attr-defined]
+    assert sleeper.dead
+    assert is_sane()
+
+
+@isolated
+def test_throw_is_the_first_that_a_thread_does() -> None:
+    """There is an exception already while the thread becomes known."""
+    child = suspended()
+    raised: list[type[BaseException]] = []
+
+    def in_thread() -> None:
+        try:
+            child.throw(KeyError)
+        except BaseException as found:
+            raised.append(type(found))
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    thread.join()
+    assert raised == [error]
+    assert child.switch() == ()
+    assert is_sane()
+
+
+@isolated
+def test_ancestor_that_nobody_else_refers_to_once_it_is_skipped() -> None:
+    """What it owns is dropped when the greenlet that ends has left, not while it is leaving."""
+    root = getcurrent()
+    log: list[object] = []
+
+    class Switching:
+        def __del__(self) -> None:
+            log.append(greenlet(lambda: "switched").switch())
+            log.append(getcurrent() is root)
+
+    class Heir(greenlet):
+        @property
+        def run(self) -> Any:  # type: ignore[override]
+            getcurrent().parent = root
+            del self  # or the traceback would refer to it
+            raise KeyError("no run")
+
+    def make() -> greenlet:
+        above = greenlet(lambda: None)
+        above.switch()
+        above.owned = Switching()  # type: ignore[attr-defined]
+        return greenlet(lambda: 42, Heir(parent=above))
+
+    ending = make()
+    with pytest.raises(KeyError, match="no run"):
+        ending.switch()
+    getcurrent()
+    assert log == ["switched", True]
+    assert is_sane()
+
+
+@isolated
 def test_evicted_by_a_finalizer_without_a_frame() -> None:
     """What runs is a finalizer that is a bound switch(): no Python frame is on top of the stack.
 
