@@ -417,7 +417,7 @@ def switches_from_deeper(attempt: Attempt) -> None:
             child.switch(6)
         for _ in range(6):
             for child in children:
-                child.switch()
+                child.switch(ARGUMENT)
 
     attempt(switch_all)
     for child in children:
@@ -723,6 +723,27 @@ def trace(attempt: Attempt) -> None:
 
 
 @operation
+def record(attempt: Attempt) -> None:
+    """For `greenlane trace`: what it keeps, and the calls by which greenlets become known to it."""
+    child = started()
+    new = greenlet(echo)
+    start, stop = greenlane._greenlet._start_recording, greenlane._greenlet._stop_recording
+
+    def switch() -> None:
+        start(100, nothing)
+        new.switch(ARGUMENT)
+        child.switch(ARGUMENT)
+        new.throw()
+        stop()
+
+    attempt(switch)
+    with contextlib.suppress(RuntimeError):
+        stop()
+    end(child)
+    end(new)
+
+
+@operation
 def context_is_set(attempt: Attempt) -> None:
     context = contextvars.copy_context()
     context.run(variable.set, 3)
@@ -769,6 +790,17 @@ def context_is_run(attempt: Attempt) -> None:
 def kill_by_reference(attempt: Attempt) -> None:
     children = [started(ARGUMENT, ARGUMENT) for _ in range(3)]
     attempt(children.clear)
+
+
+@operation
+def kill_evicted(attempt: Attempt) -> None:
+    """The one in its place has to make room. If it can't, the kill is done later."""
+    children = [started(ARGUMENT, ARGUMENT) for _ in range(MANY)]
+    attempt(children.pop, 0)
+    getcurrent()
+    assert len(children) == MANY - 1
+    assert all(children)
+    children.clear()
 
 
 @operation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import ctypes
 import functools
 import gc
@@ -28,12 +29,13 @@ def mark_count() -> int:
 
 
 @pytest.fixture(autouse=True, params=[None, 0], ids=["own lanes", "shared lanes"])
-def limit(request: pytest.FixtureRequest) -> Iterator[None]:
+def limit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test with lanes of one greenlet, and with lanes that all share."""
     gc.collect()
     previous = lanes.status().limit
     if request.param is not None:
         lanes.set_limit(request.param)
+        monkeypatch.setenv("GREENLANE_LANES", str(request.param))  # for isolated tests
     gc.disable()
     yield
     gc.enable()
@@ -206,6 +208,23 @@ def test_held_by_an_exception_that_it_handles() -> None:
         greenlet(run).switch(mark)
 
     assert collected(make) == ["KeyError"]
+
+
+variable: contextvars.ContextVar[object] = contextvars.ContextVar("variable")
+
+
+def test_held_by_a_variable_of_its_context() -> None:
+    def make(log: list[str], mark: Mark) -> None:
+        def run() -> None:
+            variable.set([getcurrent(), mark])
+            try:
+                parent().switch()
+            finally:
+                log.append("finally")
+
+        greenlet(run).switch()
+
+    assert collected(make) == ["finally"]
 
 
 def test_subclass_with_a_cycle_through_its_bound_run() -> None:
@@ -725,14 +744,17 @@ def test_a_collection_that_never_ends() -> None:
             self.me: list[Any] = [self]
 
         def __del__(self) -> None:
+            saved.append(self.me)
             left.switch()
 
     left = getcurrent()
     kept: list[greenlet] = []
+    saved: list[list[Any]] = []
 
     def work() -> None:
         nonlocal left
         left = getcurrent()
+        gc.collect()  # so that nothing else is in the list
         Leaving().me += [[each] for each in range(100)]
         kept.append(greenlet(gc.collect))
         assert kept[0].switch() == ()
@@ -747,6 +769,9 @@ def test_a_collection_that_never_ends() -> None:
         thread.start()
         thread.join()
         kept.clear()
+        del saved[0][-30:]  # from the collection's list, too, whose head is on that stack
     for _ in range(3):
         use_lanes()
+    saved.pop().clear()
+    use_lanes()
     assert gc.collect() == 0  # one is in progress

@@ -105,6 +105,32 @@ def test_heap_bytes() -> None:
     assert 0 < finished < 10_000
 
 
+def test_heap_bytes_of_what_was_deep_once() -> None:
+    """A large slice is not handed on to those who need little."""
+    done = run_script(
+        """
+        from greenlane import greenlet, lanes
+        from support import parent, suspended
+
+        def down(levels):
+            parent().switch() if levels == 0 else max([levels - 1], key=down)
+
+        def run():
+            down(40)
+            parent().switch()
+
+        children = [suspended(run=run) for _ in range(50)]
+        print(lanes.status().heap)
+        for each in children:
+            each.switch()
+        print(lanes.status().heap)
+        """,
+        environment={"GREENLANE_LANES": "0"},
+    )
+    deep, shallow = map(int, done.stdout.split())
+    assert shallow < deep / 3
+
+
 def test_limit_is_checked() -> None:
     for bad in (-1, lanes.LARGEST_LIMIT + 1):
         with pytest.raises(ValueError, match="limit must be between 0 and 1000000"):

@@ -110,6 +110,32 @@ print("used", flush=True)
 """
 
 
+USE_AT_ODD_MOMENTS = """
+import sys, threading
+from greenlane import getcurrent, greenlet, lanes, settrace
+
+class Late:
+    def __del__(self):
+        kept.append(greenlet(lambda: getcurrent().parent.switch()))
+        kept[-1].switch()
+
+kept = []
+local = threading.local()
+for _ in range(3):
+    thread = threading.Thread(target=lambda: setattr(local, "late", Late()))
+    thread.start()
+    thread.join()
+assert len(kept) == 3
+lanes.set_limit(0)
+many = [greenlet(lambda: getcurrent().parent.switch()) for _ in range(20)]
+for each in many:
+    each.switch()
+settrace(lambda *_: many)
+sys.kept = kept, many
+print("used", flush=True)
+"""
+
+
 def embed(embedding: Path, times: int, code: str) -> subprocess.CompletedProcess[str]:
     # A second interpreter of a process does not find the virtual environment on all versions.
     package = str(Path(greenlane.__file__).parent.parent)
@@ -129,8 +155,10 @@ def test_embedded(embedding: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "used\n", "")
 
 
-def test_started_again_after_its_end(embedding: Path) -> None:
-    done = embed(embedding, 5, USE)
+@pytest.mark.parametrize("use", [USE, USE_AT_ODD_MOMENTS], ids=["plain", "odd moments"])
+def test_started_again_after_its_end(embedding: Path, use: str) -> None:
+    """Also where threads have used greenlets when they were all but gone, and of shared lanes."""
+    done = embed(embedding, 5, use)
     assert (done.returncode, done.stdout, done.stderr) == (0, "used\n" * 5, "")
 
 

@@ -158,6 +158,32 @@ def test_killed_by_the_collector_while_switching() -> None:
     assert log == ["dying"] * 200
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="collections are between instructions")
+@isolated
+def test_target_that_ends_while_its_arguments_are_packed() -> None:
+    """A collection begins at the n-th allocation: one of these is in the middle of the switch."""
+    root = getcurrent()
+    outcomes: list[object] = []
+
+    def callback(*_: object) -> None:
+        gc.set_threshold(0)
+        if getcurrent() is root and target:
+            target.switch()
+
+    target = greenlet()
+    gc.callbacks.append(callback)
+    for number in range(1, 30):
+        gc.collect()
+        target = suspended(run=lambda: parent().switch() and "ended")
+        gc.set_threshold(number)
+        outcomes.append(target.switch(1, 2, key=3))
+        gc.set_threshold(0)
+        assert target.dead
+    gc.callbacks.clear()
+    assert "ended" in outcomes
+    assert ((1, 2), {"key": 3}) in outcomes
+
+
 @isolated
 def test_trashcan_with_greenlets() -> None:
     """Deep structures whose parts are greenlets, some of them suspended."""
