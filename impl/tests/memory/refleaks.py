@@ -9,7 +9,8 @@ or cycles that no collector can see. So it fails if it leaves more on greenlane 
 each time more than it ever does there. Caches fill up in the first runs, which do not count. Only
 tests that come to their end on both are compared: the suite itself is for the others.
 
-Exit codes: 0 nothing leaks, 1 something does, 2 there was nothing to compare.
+Exit codes: 0 nothing leaks, 1 something does or greenlane has crashed, 2 there was nothing to
+compare.
 """
 
 from __future__ import annotations
@@ -85,8 +86,11 @@ def measure(module: str, options: list[str]) -> dict[str, list[int]]:
     with tempfile.NamedTemporaryFile(mode="r", encoding="utf-8") as results:
         environment = {**os.environ, VARIABLE: results.name, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         command = [sys.executable, __file__, "--run", module, *options]
-        subprocess.run(command, env=environment, check=False)
+        done = subprocess.run(command, env=environment, check=False)
         lines = [json.loads(line) for line in results]
+    if done.returncode not in (0, 1, 5) and module == "greenlane":
+        # What comes after a crash would not be compared, and nobody would see it.
+        raise SystemExit(f"refleaks: the suite ended with {done.returncode} on {module}")
     return {line["test"]: line["growth"] for line in lines}
 
 
