@@ -217,6 +217,42 @@ def test_recursion_is_as_deep_as_in_a_thread(kind: str) -> None:
     assert max(abs(each - plain) for each in others) <= max(5, plain // 50), reached
 
 
+def nested(inner: object, levels: int) -> object:
+    for _ in range(levels):
+        inner = [inner]
+    return inner
+
+
+def can_compare(levels: int) -> bool:
+    try:
+        return nested(0, levels) == nested(0, levels)
+    except RecursionError:
+        return False
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="calls of C count as those of Python")
+@isolated
+def test_depth_of_c_calls_starts_afresh() -> None:
+    """A greenlet that is started far down in C goes as far down itself."""
+    reached: list[bool] = []
+
+    class Bottom:
+        def __eq__(self, other: object) -> bool:
+            reached.append(greenlet(can_compare).switch(levels))
+            return True
+
+        __hash__ = object.__hash__
+
+    low, high = 10, 200_000
+    while high - low > low // 50 + 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if greenlet(can_compare).switch(middle) else (low, middle)
+    levels = low * 7 // 10
+    one, other = nested(Bottom(), levels), nested(Bottom(), levels)
+    assert greenlet(lambda: one == other).switch()
+    assert reached == [True]
+
+
 @isolated
 def test_recursion_limit_can_be_raised() -> None:
     sys.setrecursionlimit(30_000)

@@ -106,9 +106,20 @@ def drop_switching() -> None:
     del outer, inner
 
 
-def pile_of_interrupted_ones() -> int:
+def drop_switching_last() -> None:
+    """Those that switch are dropped when the rest of the chain has been put off."""
+    outer: Container = Switching()
+    for level in range(30_000):
+        inner, outer = outer, Container()
+        if level % 1_000 == 0:
+            outer.append(Switching())
+        outer.append(inner)
+    del outer, inner
+
+
+def pile_of_interrupted_ones(drop: Callable[[], None] = drop_switching) -> int:
     """Leave the deallocation of a chain again and again; others drop containers meanwhile."""
-    greenlets = [greenlet(drop_switching) for _ in range(3)]
+    greenlets = [greenlet(drop) for _ in range(3)]
     greenlets_left = list(greenlets)
     while greenlets_left:
         for each in list(greenlets_left):
@@ -141,6 +152,9 @@ PILES: dict[str, Callable[[], int]] = {
     "deep": pile_of_deep_ones,
     "interrupted": pile_of_interrupted_ones,
 }
+# Up to 3.12 what is put off is the thread's: whoever drops next drops it, as with greenlet.
+if sys.version_info >= (3, 13):
+    PILES["put off"] = lambda: pile_of_interrupted_ones(drop_switching_last)
 
 
 @pytest.mark.parametrize("lanes", ["4096", "7", "0"])
