@@ -207,8 +207,8 @@ process_id(void)
 #endif
 }
 
-/* A late record has been retired, but not by its guard: the thread state is gone, and the dictionary
- * is not. Mostly the dictionary is lost, with the reference that the thread state had. But in a
+/* A late record has been retired, but not by its guard: the thread state is gone, the dictionary is
+ * not. Mostly the dictionary is lost, with the reference that the thread state had. But in a
  * forked child and at the interpreter's end CPython forgets all other thread states first, and then
  * clears one after the other: those that it has not come to own theirs, and will drop it. */
 static void
@@ -257,8 +257,8 @@ gl_thread_refresh(gl_thread *thread)
     }
 }
 
-/* Makes the record of the calling thread and hangs the guard into its thread state. There must be no
- * pending exception. */
+/* Makes the record of the calling thread and hangs the guard into its thread state. There must be
+ * no pending exception. */
 static gl_thread *
 enrol(PyObject *thread_dict, PyThreadState *tstate)
 {

@@ -364,7 +364,7 @@ gl_drop_arguments(gl_call *call)
     }
 }
 
-/* Are these names that a function can be called with? PyGreenlet_Switch() takes any dictionary, as it
+/* Are these names that a function can be called with? PyGreenlet_Switch() takes any dictionary: it
  * may be sent to a greenlet that has started. False with TypeError. Not inline: as finish(). */
 __attribute__((noinline)) static bool
 check_names(PyObject *kwnames)

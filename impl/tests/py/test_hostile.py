@@ -645,7 +645,7 @@ def test_running_in_another_thread_when_forked() -> None:
 
 @isolated
 def test_end_that_is_refused_drops_an_exception_that_switches() -> None:
-    """The parent's place is taken, and what is dropped for the error runs: the stack is still used."""
+    """The parent's place is taken, and what the error drops runs: the stack is in use."""
     lanes.set_limit(0)
     gc.disable()
     root = getcurrent()
@@ -674,7 +674,7 @@ def test_end_that_is_refused_drops_an_exception_that_switches() -> None:
         while True:
             root.switch("back")
 
-    # Eight shared lanes are taken in turn: no child has that of its parent, each that of its other.
+    # Eight lanes are shared in turn: no child has that of its parent, each that of its other.
     parents = [greenlet(wait) for _ in range(24)]
     others = [greenlet(wait) for _ in range(25)]
     children = [greenlet(end) for _ in parents]
@@ -694,7 +694,7 @@ def test_end_that_is_refused_drops_an_exception_that_switches() -> None:
             outcomes.append("delivered")
         except error:
             outcomes.append("not run")
-    sys.unraisablehook = lambda _: None  # those that came back are killed in the middle of __del__()
+    sys.unraisablehook = lambda _: None  # those that came back are killed in __del__()
     assert outcomes.count("not run") == 3
     assert outcomes.count("back") == 3, "the parent is on the lane of the collector"
     collector.switch()
@@ -749,7 +749,7 @@ def test_looking_for_ended_threads_at_the_end() -> None:
 
 @isolated
 def test_one_record_for_a_thread() -> None:
-    """What runs during a thread's first use of greenlets uses them, too: that was the first, then."""
+    """What runs during a thread's first use of greenlets uses them, too: that is the first."""
     made: list[tuple[int, greenlet, greenlet]] = []
     found: list[int] = []
 
@@ -802,7 +802,7 @@ def test_one_record_for_a_thread() -> None:
 @pytest.mark.parametrize("how", ["settrace", "setprofile", "monitoring"])
 @isolated
 def test_watched_from_the_middle_on(how: str) -> None:
-    """What is watched changes while greenlets are suspended: their code does not fit it any more."""
+    """What is watched changes while greenlets are suspended: their code does not fit any more."""
     root = getcurrent()
     source = """
 def work():
