@@ -80,7 +80,6 @@
 #include <internal/pycore_pythonrun.h>
 #include <internal/pycore_stackref.h>
 #include <internal/pycore_tstate.h>
-#include <opcode_ids.h>
 #endif
 #if PY_VERSION_HEX >= 0x030F0000
 #include <internal/pycore_ceval.h>
@@ -272,37 +271,65 @@ gl_slot_empty(gl_slot *slot)
 
 #endif
 
-/* Where the slots of a frame end that are in use. */
+/* Where the slots of a frame end that it is known to own: its variables, and of its stack all that
+ * is in use, if it is calling a Python function (`in_python`) or is the one that suspended the
+ * greenlet (see gl_operands). In the middle of any other instruction, references may have been
+ * given away that are still on the stack: what the instruction leaves behind is dropped before it
+ * ends, and that can run code. */
 #if PY_VERSION_HEX >= 0x030E0000
 
-/* Is the frame in the middle of POP_EXCEPT? That gives the reference of the topmost slot away and
- * drops the exception that was handled, which may run code, before it pops the slot. Where sys.
- * monitoring or sys.settrace() have put another instruction in its place it is not known. */
+/* Are these the operands of the call that suspended the greenlet, below `top`? The C function has
+ * had an array made of them. */
 static inline bool
-gl_may_pop_exception(const struct _PyInterpreterFrame *frame)
+gl_operands_end_at(const gl_operands *operands, const gl_slot *top, const gl_slot *stack)
 {
-    const int opcode = frame->instr_ptr->op.code;
-    return opcode == POP_EXCEPT || opcode == INSTRUMENTED_LINE ||
-           opcode == INSTRUMENTED_INSTRUCTION;
+    if (operands == NULL || top - stack < operands->total + 2) {
+        return false;
+    }
+    const gl_slot *args = top - operands->total;
+    for (Py_ssize_t i = 0; i < operands->total; i++) {
+        if (PyStackRef_IsNull(args[i]) || PyStackRef_IsTaggedInt(args[i]) ||
+            PyStackRef_AsPyObjectBorrow(args[i]) != operands->args[i]) {
+            return false;
+        }
+    }
+    if (PyStackRef_IsNull(args[-2]) || PyStackRef_IsTaggedInt(args[-2])) {
+        return false;
+    }
+    /* One without references is being deallocated: the call is over. */
+    PyObject *callee = PyStackRef_AsPyObjectBorrow(args[-2]);
+    return Py_REFCNT(callee) > 0 &&
+           operands->unbound(callee) == (PyStackRef_IsNull(args[-1]) ? 0 : 1);
 }
 
 static inline gl_slot *
-gl_frame_end(struct _PyInterpreterFrame *frame, const gl_operands *operands)
+gl_frame_end(struct _PyInterpreterFrame *frame, bool in_python, const gl_operands *operands)
 {
-    (void)operands;
     if (frame->stackpointer == NULL) {
         return frame->localsplus;
     }
     const PyCodeObject *code = (PyCodeObject *)PyStackRef_AsPyObjectBorrow(frame->f_executable);
     gl_slot *const stack = frame->localsplus + code->co_nlocalsplus;
-    return frame->stackpointer - (frame->stackpointer > stack && gl_may_pop_exception(frame));
+    gl_slot *const top = frame->stackpointer;
+    if (top < stack || in_python || gl_operands_end_at(operands, top, stack)) {
+        return top;
+    }
+    /* The names of keywords lie on top of what they name. */
+    return gl_operands_end_at(operands, top - 1, stack) ? top : stack;
+}
+
+static inline void
+gl_frame_set_end(struct _PyInterpreterFrame *frame, gl_slot *end)
+{
+    frame->stackpointer = end;
 }
 
 #else
 
 static inline gl_slot *
-gl_frame_end(struct _PyInterpreterFrame *frame, const gl_operands *operands)
+gl_frame_end(struct _PyInterpreterFrame *frame, bool in_python, const gl_operands *operands)
 {
+    (void)in_python; /* it tells by itself */
     if (frame->stacktop >= 0) {
         return frame->localsplus + frame->stacktop;
     }
@@ -315,6 +342,12 @@ gl_frame_end(struct _PyInterpreterFrame *frame, const gl_operands *operands)
 #endif
     PyObject **stack = frame->localsplus + code->co_nlocalsplus;
     return stack + gl_operands_depth(operands, instruction, stack, code->co_stacksize);
+}
+
+static inline void
+gl_frame_set_end(struct _PyInterpreterFrame *frame, gl_slot *end)
+{
+    frame->stacktop = (int)(end - frame->localsplus);
 }
 
 #endif
@@ -343,15 +376,17 @@ gl_frame_fields(const struct _PyInterpreterFrame *frame, PyObject *fields[GL_FRA
 }
 
 /* Of the frames of a suspended greenlet, those that its stack owns: not the ones of generators,
- * which the generators visit and drop, nor the interpreter's entry frames, which own nothing.
+ * which the generators visit and drop, nor the interpreter's entry frames, which own nothing. If
+ * these are in the chain (`is_whole`), they tell who called a C function and who a Python function.
  *
  * Where a generator is running, what called it isn't visited: that owns the generator, and taken
  * for garbage it may be finalized before the greenlet, when it still counts as running, and
  * complain. */
 static inline int
-gl_frames_visit(struct _PyInterpreterFrame *innermost, const gl_operands *operands, visitproc visit,
-                void *arg)
+gl_frames_visit(struct _PyInterpreterFrame *innermost, bool is_whole, const gl_operands *operands,
+                visitproc visit, void *arg)
 {
+    bool in_python = false;
     for (struct _PyInterpreterFrame *f = innermost;
          f != NULL && f->owner != FRAME_OWNED_BY_GENERATOR; f = f->previous) {
         if (f->owner == FRAME_OWNED_BY_THREAD) {
@@ -360,11 +395,12 @@ gl_frames_visit(struct _PyInterpreterFrame *innermost, const gl_operands *operan
             for (size_t i = 0; i < GL_FRAME_FIELDS; i++) {
                 GL_VISIT(fields[i]);
             }
-            const gl_slot *end = gl_frame_end(f, f == innermost ? operands : NULL);
+            const gl_slot *end = gl_frame_end(f, in_python, f == innermost ? operands : NULL);
             for (const gl_slot *slot = f->localsplus; slot < end; slot++) {
                 GL_VISIT(gl_slot_owned(*slot));
             }
         }
+        in_python = is_whole && f->owner == FRAME_OWNED_BY_THREAD;
     }
     return 0;
 }
@@ -383,13 +419,14 @@ gl_is_held(const struct _PyInterpreterFrame *frame)
  * it `drops`, what the frames own stays as well, and CPython's chunks. */
 static inline bool
 gl_datastack_abandon(const gl_datastack *saved, struct _PyInterpreterFrame *innermost,
-                     const gl_operands *operands, bool drops)
+                     bool is_whole, const gl_operands *operands, bool drops)
 {
     /* Before anything can run: cut the frames loose from the C stack, on which the interpreter's
      * entry frames lie, and link those that we own. */
     struct _PyInterpreterFrame *first = NULL;
     struct _PyInterpreterFrame **link = &first;
     struct _PyInterpreterFrame *previous;
+    bool in_python = false;
     for (struct _PyInterpreterFrame *f = innermost; f != NULL; f = previous) {
         previous = f->previous;
         if (f->owner == FRAME_OWNED_BY_GENERATOR) {
@@ -398,15 +435,18 @@ gl_datastack_abandon(const gl_datastack *saved, struct _PyInterpreterFrame *inne
             f->previous = NULL;
             Py_INCREF((char *)f - offsetof(PyGenObject, gi_iframe));
         }
-        if (f->owner == FRAME_OWNED_BY_THREAD) {
+        const bool is_ours = f->owner == FRAME_OWNED_BY_THREAD;
+        if (is_ours) {
+            gl_frame_set_end(f, gl_frame_end(f, in_python, f == innermost ? operands : NULL));
             *link = f;
             link = &f->previous;
         }
+        in_python = is_whole && (is_ours || f->owner == FRAME_OWNED_BY_GENERATOR);
     }
     *link = NULL;
     for (struct _PyInterpreterFrame *f = first; drops && f != NULL && !gl_is_held(f);
          f = f->previous) {
-        const gl_slot *end = gl_frame_end(f, f == innermost ? operands : NULL);
+        const gl_slot *end = gl_frame_end(f, true, NULL);
         for (gl_slot *slot = f->localsplus; slot < end; slot++) {
             PyObject *owned = gl_slot_owned(*slot);
             gl_slot_empty(slot);
@@ -578,6 +618,13 @@ gl_displaced(const gl_displacement *moved, const void *address)
  * themselves, in fields that such frames do not use: f_globals is the frame that referred to it,
  * f_builtins the entry frame that was cut out before it. Returns the last one. */
 #if PY_VERSION_HEX >= 0x030C0000
+
+/* Are the entry frames in the chain? */
+static inline bool
+gl_is_whole(const gl_displacement *moved)
+{
+    return moved->high == NULL;
+}
 
 /* The innermost frame of a suspended greenlet that is not displaced. An entry frame is innermost
  * while what the function that it called leaves behind is deallocated: a finalizer or a callback
@@ -856,7 +903,7 @@ gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl
                  visitproc visit, void *arg)
 {
     const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
-    return gl_frames_visit(cframe->current_frame, operands, visit, arg);
+    return gl_frames_visit(cframe->current_frame, true, operands, visit, arg);
 }
 
 static inline bool
@@ -864,7 +911,7 @@ gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
                    const gl_operands *operands, bool drops)
 {
     const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
-    return gl_datastack_abandon(&saved->datastack, cframe->current_frame, operands, drops);
+    return gl_datastack_abandon(&saved->datastack, cframe->current_frame, true, operands, drops);
 }
 
 /* PyThreadState_GetFrame() reads but the innermost frame: a blank thread state that has it serves
@@ -980,7 +1027,8 @@ gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl
                  visitproc visit, void *arg)
 {
     const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
-    return gl_frames_visit(gl_frames_innermost(cframe->current_frame, moved), operands, visit, arg);
+    return gl_frames_visit(gl_frames_innermost(cframe->current_frame, moved), gl_is_whole(moved),
+                           operands, visit, arg);
 }
 
 static inline bool
@@ -989,7 +1037,7 @@ gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
 {
     const _PyCFrame *cframe = gl_displaced(moved, saved->cframe);
     struct _PyInterpreterFrame *innermost = gl_frames_innermost(cframe->current_frame, moved);
-    return gl_datastack_abandon(&saved->datastack, innermost, operands, drops);
+    return gl_datastack_abandon(&saved->datastack, innermost, gl_is_whole(moved), operands, drops);
 }
 
 static inline PyFrameObject *
@@ -1091,7 +1139,8 @@ static inline int
 gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl_operands *operands,
                  visitproc visit, void *arg)
 {
-    return gl_frames_visit(gl_frames_innermost(saved->current_frame, moved), operands, visit, arg);
+    return gl_frames_visit(gl_frames_innermost(saved->current_frame, moved), gl_is_whole(moved),
+                           operands, visit, arg);
 }
 
 static inline bool
@@ -1099,7 +1148,7 @@ gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
                    const gl_operands *operands, bool drops)
 {
     struct _PyInterpreterFrame *innermost = gl_frames_innermost(saved->current_frame, moved);
-    return gl_datastack_abandon(&saved->datastack, innermost, operands, drops);
+    return gl_datastack_abandon(&saved->datastack, innermost, gl_is_whole(moved), operands, drops);
 }
 
 static inline PyFrameObject *
@@ -1194,7 +1243,8 @@ static inline int
 gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl_operands *operands,
                  visitproc visit, void *arg)
 {
-    return gl_frames_visit(gl_frames_innermost(saved->current_frame, moved), operands, visit, arg);
+    return gl_frames_visit(gl_frames_innermost(saved->current_frame, moved), gl_is_whole(moved),
+                           operands, visit, arg);
 }
 
 static inline bool
@@ -1202,7 +1252,7 @@ gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
                    const gl_operands *operands, bool drops)
 {
     struct _PyInterpreterFrame *innermost = gl_frames_innermost(saved->current_frame, moved);
-    return gl_datastack_abandon(&saved->datastack, innermost, operands, drops);
+    return gl_datastack_abandon(&saved->datastack, innermost, gl_is_whole(moved), operands, drops);
 }
 
 static inline PyFrameObject *
@@ -1339,7 +1389,8 @@ static inline int
 gl_pystate_visit(const gl_pystate *saved, const gl_displacement *moved, const gl_operands *operands,
                  visitproc visit, void *arg)
 {
-    return gl_frames_visit(gl_frames_innermost(saved->current_frame, moved), operands, visit, arg);
+    return gl_frames_visit(gl_frames_innermost(saved->current_frame, moved), gl_is_whole(moved),
+                           operands, visit, arg);
 }
 
 static inline bool
@@ -1347,7 +1398,7 @@ gl_pystate_abandon(const gl_pystate *saved, const gl_displacement *moved,
                    const gl_operands *operands, bool drops)
 {
     struct _PyInterpreterFrame *innermost = gl_frames_innermost(saved->current_frame, moved);
-    return gl_datastack_abandon(&saved->datastack, innermost, operands, drops);
+    return gl_datastack_abandon(&saved->datastack, innermost, gl_is_whole(moved), operands, drops);
 }
 
 static inline PyFrameObject *

@@ -62,7 +62,7 @@ operands_of(const gl_suspension *suspension, const gl_displacement *moved)
     gl_operands operands = {.unbound = gl_unbound_operands};
     const gl_arguments *call = gl_displaced(moved, suspension->operands);
     if (call != NULL) {
-        operands.args = call->args;
+        operands.args = gl_displaced(moved, call->args);
         operands.total = call->nargs;
         operands.total += call->kwnames != NULL ? PyTuple_GET_SIZE(call->kwnames) : 0;
     }

@@ -440,6 +440,133 @@ def test_the_frames_of_an_exited_thread_are_released(how: str) -> None:
     assert log == []
 
 
+class Former:
+    """Something that switches when it is dropped."""
+
+    def __del__(self) -> None:
+        if (main := getcurrent().parent) is not None:
+            main.switch()
+
+
+class Name(str):
+    """The name of a keyword that switches when it is compared."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        parent().switch()
+        return str.__eq__(self, other)
+
+
+class Callee(Former):
+    def __call__(self, *_: object) -> None:
+        pass
+
+
+def one_argument(_: object) -> None:
+    pass
+
+
+def twice(mark: Mark) -> None:
+    one_argument(Former(), **{"_": mark})
+
+
+def too_many(mark: Mark) -> None:
+    one_argument(*(Former(), mark))  # type: ignore[call-arg]
+
+
+def compared(mark: Mark) -> None:
+    one_argument(mark, **{Name("keyword"): Former()})
+
+
+def compared_with_many(mark: Mark) -> None:
+    one_argument(*(mark, Former()), **{Name("keyword"): mark})  # type: ignore[call-arg]
+
+
+def assigned(mark: Mark) -> None:
+    variable: object = Former()
+    variable = mark
+    one_argument(lambda: variable)
+
+
+def handled(mark: Mark) -> None:
+    try:
+        raise KeyError(mark)
+    except KeyError:
+        try:
+            raise ValueError(Former())
+        except ValueError:
+            pass
+
+
+def called(mark: Mark) -> None:
+    Callee()(mark)
+
+
+def raised(mark: Mark) -> None:
+    raise ValueError(mark) from Former()  # type: ignore[misc]
+
+
+def unpacked(mark: Mark) -> None:
+    _, _ = mark, Former(), Former()  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("how", ["held", "cycle", "thread"])
+@isolated
+def test_in_the_middle_of_an_instruction(how: str) -> None:
+    """What an instruction has given away is on the stack of the frame still, but not the frame's.
+
+    A crash on 3.14 and later, if it is shown to the collector or dropped with the frame.
+    """
+    instructions: list[Callable[[Mark], None]] = [
+        *(twice, too_many, compared, compared_with_many, assigned),
+        *(handled, called, raised, unpacked),
+    ]
+    sys.unraisablehook = lambda _: None  # GreenletExit in a finalizer
+
+    def run(take: Callable[[], Mark], instruction: Callable[[Mark], None]) -> None:
+        this = [getcurrent()] if how == "cycle" else None
+        with contextlib.suppress(TypeError, ValueError):
+            instruction(take())
+        assert this is None or this
+
+    def suspend(instruction: Callable[[Mark], None]) -> None:
+        mark = Mark()
+        reference = weakref.ref(mark)
+        children = [greenlet(run), greenlet(run)]
+        for child in children:
+            child.switch(
+                [mark].pop, instruction
+            )  # on a shared lane the second one evicts the first
+        if how == "cycle":
+            children.clear()
+            del child
+        elif how == "thread":
+            kept.extend(children)
+            return
+        gc.collect()
+        gc.collect()
+        assert reference() is mark
+        for child in children:
+            while not child.dead:
+                child.switch()
+                gc.collect()
+
+    kept: list[greenlet] = []
+    for instruction in instructions:
+        for _ in range(10):  # then CPython has made a special one of it
+            if how == "thread":
+                thread = threading.Thread(target=suspend, args=[instruction])
+                thread.start()
+                thread.join()
+                gc.collect()
+                kept.clear()
+            else:
+                suspend(instruction)
+            gc.collect()
+
+
 def test_many_at_once() -> None:
     count = 0
 

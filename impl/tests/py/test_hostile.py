@@ -651,11 +651,12 @@ def test_end_that_is_refused_drops_an_exception_that_switches() -> None:
     root = getcurrent()
     outcomes: list[str] = []
 
-    def descend(depth: int, bottom: Callable[[], None]) -> None:
+    def descend(depth: int, bottom: Callable[[], None]) -> int:
         if depth == 0:
             bottom()
         else:
-            [None].sort(key=lambda _: descend(depth - 1, bottom))  # C functions: a large stack
+            [0].sort(key=lambda _: descend(depth - 1, bottom))  # C functions: a large stack
+        return 0
 
     class Dropped(Exception):
         def __del__(self) -> None:

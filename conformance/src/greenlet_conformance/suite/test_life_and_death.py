@@ -1213,6 +1213,26 @@ def test_gc_suspended(impl: Any) -> None:
     )
 
 
+@clause("life.gc.suspended")
+def test_gc_in_the_middle_of_an_assignment(impl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor what is being assigned, while what was there before cleans up."""
+    root = impl.getcurrent()
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # it may be killed meanwhile
+
+    def run(take: Callable[[], Any]) -> Any:
+        this = impl.getcurrent()
+        variable: Any = Noisy(root.switch)
+        variable = take()
+        return lambda: (this, variable)
+
+    thing = Noisy(list)
+    alive = weakref.ref(thing)
+    impl.greenlet(run).switch([thing].pop)
+    gc.collect()
+    gc.collect()
+    assert alive() is thing
+
+
 # --- threads -----------------------------------------------------------------------------
 
 
