@@ -6,7 +6,7 @@
 A debug build of CPython counts references, others count blocks of memory. What a test leaves each
 time that it is repeated is no leak by itself: some tests make greenlets that refuse to be killed,
 or cycles that no collector can see. So it fails if it leaves more on greenlane than on greenlet:
-each time more than it ever does there. Caches fill up in the first runs, which do not count. Only
+each time more than it ever does there, unless it is known why. Caches fill up in the first runs, which do not count. Only
 tests that come to their end on both are compared: the suite itself is for the others.
 
 Exit codes: 0 nothing leaks, 1 something does or greenlane has crashed, 2 there was nothing to
@@ -37,6 +37,19 @@ WARM_UPS, RUNS = 4, 10
 
 #: In the environment of the process that runs the suite: the file to which it adds what is left.
 VARIABLE = "REFLEAKS_RESULTS"
+
+#: Tests that leave more on greenlane, each with the reason.
+KNOWN: dict[str, str] = {}
+if sys.version_info >= (3, 15):
+    KNOWN = {
+        "test_gc_cycle": (
+            "a greenlet in which a generator runs, in a cycle: greenlet shows more to the collector, "
+            "and frees it without its `finally` blocks (findings/collected_without_cleanup.py)"
+        ),
+        "test_resurrect_keeps_attributes": (
+            "one that has survived GreenletExit, in a cycle: greenlane does not ask it again"
+        ),
+    }
 
 count: Callable[[], int] = getattr(sys, "gettotalrefcount", sys.getallocatedblocks)
 
@@ -100,10 +113,16 @@ def main(options: list[str]) -> int:
         return run(options[1], options[2:])
     theirs, ours = (measure(module, options) for module in ("greenlet", "greenlane"))
     compared = theirs.keys() & ours.keys()
-    worse = [name for name in sorted(compared) if min(ours[name]) > max(0, *theirs[name])]
-    for name in worse:
+    more = [name for name in sorted(compared) if min(ours[name]) > max(0, *theirs[name])]
+    worse = [name for name in more if name not in KNOWN]
+    for name in more:
         print(f"{name}: leaves {ours[name]}, on greenlet {theirs[name]}")
-    print(f"refleaks: {len(compared)} tests compared, {len(worse)} leave more than on greenlet")
+        if name in KNOWN:
+            print(f"  known: {KNOWN[name]}")
+    print(
+        f"refleaks: {len(compared)} tests compared, {len(worse)} leave more than on greenlet, and "
+        f"{len(more) - len(worse)} of which it is known why"
+    )
     return 2 if not compared else int(bool(worse))
 
 
