@@ -6,8 +6,9 @@
 A debug build of CPython counts references, others count blocks of memory. What a test leaves each
 time that it is repeated is no leak by itself: some tests make greenlets that refuse to be killed,
 or cycles that no collector can see. So it fails if it leaves more on greenlane than on greenlet:
-each time more than it ever does there, unless it is known why. Caches fill up in the first runs, which do not count. Only
-tests that come to their end on both are compared: the suite itself is for the others.
+each time more than it ever does there, unless it is known why. Caches fill up in the first runs,
+which do not count. Only tests that come to their end on both are compared: the suite itself is for
+the others.
 
 Exit codes: 0 nothing leaks, 1 something does or greenlane has crashed, 2 there was nothing to
 compare.
@@ -43,7 +44,7 @@ KNOWN: dict[str, str] = {}
 if sys.version_info >= (3, 15):
     KNOWN = {
         "test_gc_cycle": (
-            "a greenlet in which a generator runs, in a cycle: greenlet shows more to the collector, "
+            "a greenlet in which a generator runs, in a cycle: greenlet shows the collector more, "
             "and frees it without its `finally` blocks (findings/collected_without_cleanup.py)"
         ),
         "test_resurrect_keeps_attributes": (
