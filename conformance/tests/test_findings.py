@@ -31,6 +31,9 @@ SHOWS = {
     "unstarted_parent_moved_away": r"",
     "dead_ancestor_moved_away": r"expected error, got what was sent\n",
     "collected_without_cleanup": r"" if sys.version_info >= (3, 15) else r"cleaned up\n",
+    "assigned_while_collected": (
+        r"alive: True\n" if sys.version_info < (3, 15) else r"" if DEBUG else r"alive: False\n"
+    ),
     "long_chain_overflows": (
         r"dropping\n" if sys.version_info[:2] == (3, 13) else r"dropping\nexpected to get here\n"
     ),
@@ -58,6 +61,7 @@ CRASHING = {
     "long_ancestry_overflows",
     "long_family_overflows",
     "debug_build_asserts_tracing",
+    "assigned_while_collected",
 }
 
 
