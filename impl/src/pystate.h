@@ -1308,7 +1308,7 @@ typedef struct {
     PyObject *current_executor; /* of the JIT */
     gl_stack_bounds stack_bounds;
     int py_recursion_depth;
-    uintptr_t monitoring; /* the version of what is watched */
+    uintptr_t monitoring; /* the version of what is watched that the frames are known to fit */
 } gl_pystate;
 
 /* The instructions of code that is being executed must fit what sys.monitoring and sys.settrace()
@@ -1356,7 +1356,9 @@ gl_pystate_save(gl_pystate *saved, const PyThreadState *tstate)
     saved->py_recursion_depth = tstate->py_recursion_limit - tstate->py_recursion_remaining;
     saved->current_executor = tstate->current_executor;
     saved->stack_bounds = *gl_stack_bounds_of(tstate);
-    saved->monitoring = gl_monitoring_version(tstate);
+    /* A function that starts while a trace function runs is not made to fit, so the version is none
+     * then: its low bits are zero. */
+    saved->monitoring = gl_monitoring_version(tstate) + (tstate->tracing != 0);
 }
 
 static inline void
