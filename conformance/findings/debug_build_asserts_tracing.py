@@ -1,4 +1,4 @@
-"""CPython 3.14 and later, debug builds: a hook set or removed while a greenlet is suspended aborts.
+"""CPython 3.13 and later, debug builds: a hook set or removed while a greenlet is suspended aborts.
 
 CPython changes the code of the frames that are executing when a hook comes or goes, so that their
 events are reported or no longer are. It finds the frames by way of each thread, not those of
