@@ -43,11 +43,14 @@ VARIABLE = "REFLEAKS_RESULTS"
 KNOWN: dict[str, str] = {}
 if sys.version_info >= (3, 15):
     KNOWN = {
-        "test_gc_cycle": (
+        "test_life_and_death.py::test_gc_cycle": (
             "a greenlet in which a generator runs, in a cycle: greenlet shows the collector more, "
             "and frees it without its `finally` blocks (findings/collected_without_cleanup.py)"
         ),
-        "test_resurrect_keeps_attributes": (
+        "test_c_api.py::test_throw": (
+            "one that catches GreenletExit for ever, in a cycle: greenlet frees it all the same"
+        ),
+        "test_life_and_death.py::test_resurrect_keeps_attributes": (
             "one that has survived GreenletExit, in a cycle: greenlane does not ask it again"
         ),
     }
@@ -79,7 +82,8 @@ def repeat(
             counts[number - WARM_UPS] = settled_count()
     growth = [after - before for before, after in pairwise(counts)]
     with Path(os.environ[VARIABLE]).open("a", encoding="utf-8") as results:
-        results.write(json.dumps({"test": item.name, "growth": growth}) + "\n")
+        test = f"{item.path.name}::{item.name}"
+        results.write(json.dumps({"test": test, "growth": growth}) + "\n")
     return reports
 
 
