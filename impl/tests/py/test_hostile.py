@@ -13,9 +13,8 @@ import sys
 import textwrap
 import threading
 import time
-import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -213,9 +212,9 @@ def test_generator_outlives_greenlet_and_thread() -> None:
     assert is_sane()
 
 
-@isolated
-def test_end_below_a_parent_that_was_moved_to_another_thread() -> None:
-    """None of its ancestors can continue: the error is raised in the root."""
+@contextlib.contextmanager
+def root_of_another_thread() -> Iterator[greenlet]:
+    """The main greenlet of a thread that waits meanwhile."""
     roots: list[greenlet] = []
     done = threading.Event()
 
@@ -227,55 +226,51 @@ def test_end_below_a_parent_that_was_moved_to_another_thread() -> None:
     thread.start()
     while not roots:
         time.sleep(0.001)
-    above = greenlet(lambda: None)
-    child = greenlet(lambda: setattr(above, "parent", roots[0]), above)
-    try:
-        child.switch()
-    except error as raised:
-        assert "different thread" in str(raised)
-    else:
-        raise AssertionError("no error")
-    assert child.dead
+    yield roots[0]
     done.set()
     thread.join()
+
+
+@isolated
+def test_end_below_a_parent_that_was_moved_to_another_thread() -> None:
+    """None of its ancestors can continue: the error is raised in the root."""
+    with root_of_another_thread() as root:
+        above = greenlet(lambda: None)
+        child = greenlet(lambda: setattr(above, "parent", root), above)
+        try:
+            child.switch()
+        except error as raised:
+            assert "different thread" in str(raised)
+        else:
+            raise AssertionError("no error")
+        assert child.dead
     assert is_sane()
 
 
 @isolated
 def test_moved_to_another_thread_while_its_run_is_looked_up() -> None:
     """Whoever starts it: a switch, a throw, the death of a child."""
-    roots: list[greenlet] = []
     ran: list[object] = []
-    done = threading.Event()
+    refusals: list[str] = []
 
     class Moving(greenlet):
         @property
         def run(self) -> Any:  # type: ignore[override]
-            self.parent = roots[0]
+            self.parent = root
             return ran.append
 
-    def in_thread() -> None:
-        roots.append(getcurrent())
-        done.wait()
-
-    thread = threading.Thread(target=in_thread)
-    thread.start()
-    while not roots:
-        time.sleep(0.001)
-    moved = [Moving() for _ in range(3)]
-    attempts: list[Callable[[], object]] = [
-        lambda: moved[0].switch(1),
-        lambda: moved[1].throw(KeyError),
-        greenlet(lambda: 1, moved[2]).switch,
-    ]
-    refusals: list[str] = []
-    for attempt in attempts:
-        try:
-            attempt()
-        except error as raised:
-            refusals.append(str(raised).splitlines()[0])
-    done.set()
-    thread.join()
+    with root_of_another_thread() as root:
+        moved = [Moving() for _ in range(3)]
+        attempts: list[Callable[[], object]] = [
+            lambda: moved[0].switch(1),
+            lambda: moved[1].throw(KeyError),
+            greenlet(lambda: 1, moved[2]).switch,
+        ]
+        for attempt in attempts:
+            try:
+                attempt()
+            except error as raised:
+                refusals.append(str(raised).splitlines()[0])
     assert refusals == ["Cannot switch to a different thread"] * 3
     assert ran == []
     assert [(bool(each), each.dead) for each in moved] == [(False, False)] * 3
@@ -872,7 +867,7 @@ def test_started_while_a_trace_function_waits() -> None:
     """CPython does not make the code of a function that starts then fit what is watched."""
     root = getcurrent()
 
-    def trace(frame: types.FrameType, _event: str, _argument: object) -> None:
+    def trace(frame: FrameType, _event: str, _argument: object) -> None:
         if frame.f_code.co_name == "traced":
             root.switch()
 
